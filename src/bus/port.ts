@@ -1,0 +1,122 @@
+// Seam B, the model's side: DMA through the IOMMU, interrupt lines, engines, time, faults on demand.
+// Not a driver's view: nothing here is reached from drivers.
+import type { Clock } from '../base/clock.js';
+import type { SystemMemory } from '../base/memory.js';
+import type { Modelled } from '../base/register-file.js';
+import type { Register } from '../base/registers.js';
+import type { WasmMemory } from '../base/wasm.js';
+
+/** A run of DRAM that a transfer may use. */
+export interface DmaSpan {
+  /** Byte offset in DRAM. Valid until release. */
+  readonly address: number;
+  readonly bytes: number;
+  /** Ends the use; a span that was written and is scattered in DRAM is copied back here. */
+  release(): void;
+}
+
+/** Reads and writes of a device, translated and checked. One translation per transfer, not per word. */
+export interface DmaPort {
+  /**
+   * The DRAM behind [iova, iova + bytes). Contiguous ranges are used in place; scattered ones through a copy.
+   * Returns undefined when any byte is not mapped for `access`: the fault has then been reported to the driver's side.
+   */
+  map(iova: number, bytes: number, access: 'read' | 'write'): DmaSpan | undefined;
+  /** One little-endian word; undefined after a fault. For descriptors and rings. */
+  read32(iova: number): number | undefined;
+  /** False after a fault. */
+  write32(iova: number, value: number): boolean;
+}
+
+/** An interrupt line. Level; setting the same level twice is nothing. For MSI a rising edge sends the message. */
+export interface IrqLine {
+  set(level: boolean): void;
+}
+
+/** What an engine answers: status first (0 is success), then the unit's counters. The array is only valid in the call. */
+export type EngineDone = (result: Int32Array) => void;
+
+/** Where a data path runs: in this thread or a worker. Commands of one engine finish in order. */
+export interface EngineHandle {
+  /** Words a command may have. */
+  readonly commandWords: number;
+  /**
+   * Runs `command` (copied now) some time after this call returns; `done` is called in the core's thread, never from
+   * inside submit.
+   */
+  submit(command: Int32Array, done: EngineDone): void;
+  /** Forgets every command in flight: their `done` is never called. What they write may still reach memory. */
+  abort(): void;
+}
+
+/** The data path itself. Pure computation on DRAM: all addresses in a command are DRAM offsets. */
+export interface Engine {
+  /** Executes one command; writes status and counters to `result` (zeroed before). Throws only on a defect. */
+  execute(command: Int32Array, result: Int32Array): void;
+}
+
+export interface EngineContext {
+  readonly memory: WasmMemory;
+  /** Exports of the kernel module of the same name, instantiated over `memory`. */
+  readonly kernels: unknown;
+  /** DRAM that this engine alone may use for tiles and packed operands. */
+  readonly scratch: { readonly address: number; readonly bytes: number };
+}
+
+/** Makes an engine; found by name in a worker, so it closes over nothing. */
+export type EngineFactory = (context: EngineContext) => Engine;
+
+/** Faults that can be asked of every model. */
+export type FaultKind =
+  'hang' | 'lost-irq' | 'spurious-irq' | 'dma-fault' | 'ecc' | 'firmware-crash' | 'unplug';
+
+/** Faults armed for this device. The buses ask for lost-irq and dma-fault, engines' handles for hang; models for the rest. */
+export interface FaultHooks {
+  /** True when a fault of that kind is due now; it is then counted as delivered. */
+  take(kind: FaultKind): boolean;
+}
+
+/** What a model is wired with. */
+export interface DevicePort {
+  readonly dma: DmaPort;
+  irq(index: number): IrqLine;
+  /** An engine of this device; `name` is the unit's, for traces and busy time. */
+  engine(name: string): EngineHandle;
+  readonly clock: Clock;
+  readonly memory: SystemMemory;
+  readonly faults: FaultHooks;
+  /** A mistake of the guest: a register that does not exist, an operation that cannot be. Logged once per text. */
+  guestError(text: string): void;
+}
+
+export interface RegisterStatus {
+  readonly unit: string;
+  readonly register: Register;
+  /** Byte offset in the window. */
+  readonly offset: number;
+  readonly status: Modelled;
+}
+
+/** A device model: the register-level front; engines do its data path. Synchronous, in the core's thread. */
+export interface VirtualDevice {
+  /** Sizes of its windows in bytes, by index. */
+  readonly windows: readonly number[];
+  read32(window: number, offset: number): number;
+  write32(window: number, offset: number, value: number): void;
+  /** The reset line: registers to their reset values, engines aborted, interrupts low. */
+  reset(): void;
+  /** Every register and what is promised about it. For `accel info`. */
+  registers(): RegisterStatus[];
+}
+
+/** How a machine makes a model: the constructor, its engines, and where it sits. */
+export interface DeviceModel {
+  /** `nvdla`: also the name of its kernel module and of its engine factory. */
+  readonly name: string;
+  /** Makes the model of one device; `options` come from the board. */
+  create(port: DevicePort, options: Readonly<Record<string, unknown>>): VirtualDevice;
+  /** Absent when the model has no data path of its own. */
+  readonly engine?: EngineFactory;
+  /** Bytes of scratch per engine. */
+  readonly scratchBytes: number;
+}

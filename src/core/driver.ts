@@ -1,0 +1,63 @@
+// What a driver is: an object to be read from top to bottom. The core does copying, permissions, references, fences.
+// Not a base class: nothing is inherited, absent members have the meaning their comment gives.
+import type { Ioctl } from '../abi/ioctl.js';
+import type { AccelDevice } from './device.js';
+import type { ClientFile } from './file.js';
+import type { EngineUsage } from './usage.js';
+
+/** Who may call. Accel clients are never master; only clients with `admin` are authenticated (CAP_SYS_ADMIN). */
+export type Permission = 'any' | 'auth' | 'master' | 'root';
+
+/**
+ * Handles one call. Gets the decoded arguments (a fresh object) and returns the fields to change in it, or nothing.
+ * Runs without interruption until its first await. Errors: AccelError.
+ */
+export type IoctlHandler<Hw, Own, V extends object> = (
+  file: ClientFile<Hw, Own>,
+  args: V,
+) => Partial<V> | void | Promise<Partial<V> | void>;
+
+export interface IoctlEntry<Hw, Own> {
+  readonly def: Ioctl;
+  readonly permission: Permission;
+  readonly handler: IoctlHandler<Hw, Own, never>;
+}
+
+/** One row of a driver's table, with its types tied together. */
+export function on<Hw, Own, V extends object>(
+  def: Ioctl<V>,
+  handler: IoctlHandler<Hw, Own, V>,
+  permission: Permission = 'any',
+): IoctlEntry<Hw, Own> {
+  return { def: def as Ioctl, handler: handler as IoctlHandler<Hw, Own, never>, permission };
+}
+
+export interface Features {
+  /** GEM objects, handles and mmap. */
+  readonly gem: boolean;
+  readonly syncobj: boolean;
+  readonly syncobjTimeline: boolean;
+}
+
+/**
+ * A driver. `Hw` is its state per device, made by probe; `Own` its state per open file.
+ */
+export interface Driver<Hw = unknown, Own = unknown> {
+  /** As VERSION reports it. */
+  readonly name: string;
+  readonly description: string;
+  /** yyyymmdd, or "0" where the kernel driver reports none. */
+  readonly date: string;
+  readonly version: { readonly major: number; readonly minor: number; readonly patch: number };
+  readonly features: Features;
+  /** Calls numbered from 0x40 up; holes are EINVAL. */
+  readonly ioctls: readonly IoctlEntry<Hw, Own>[];
+  /** A file was opened: per-file state. Throwing refuses the open: EBUSY, EAGAIN, EPERM. */
+  open(device: AccelDevice<Hw>, file: ClientFile<Hw, Own>): Own;
+  /** The file is gone; its handles, syncobjs and events have been dropped. Jobs in flight are the driver's to end. */
+  close(own: Own, file: ClientFile<Hw, Own>): void;
+  /** The device is gone: every job must end (ENODEV), no register is touched any more. */
+  unplug(device: AccelDevice<Hw>): void;
+  /** Busy time per engine, of the device; absent: nothing to report. */
+  usage?(device: AccelDevice<Hw>): EngineUsage[];
+}
