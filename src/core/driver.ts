@@ -15,7 +15,7 @@ export type Permission = 'any' | 'auth' | 'master' | 'root';
 export type IoctlHandler<Hw, Own, V extends object> = (
   file: ClientFile<Hw, Own>,
   args: V,
-) => Partial<V> | void | Promise<Partial<V> | void>;
+) => Partial<V> | undefined | Promise<Partial<V> | undefined>;
 
 export interface IoctlEntry<Hw, Own> {
   readonly def: Ioctl;

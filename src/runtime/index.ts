@@ -1,0 +1,3 @@
+// Runs models: WebNN's API over any AccelFile.
+// Not a driver or a device: it only opens files.
+export {};
