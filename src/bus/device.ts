@@ -49,6 +49,11 @@ export interface BusDevice {
   /** Calls `handler` while the line (or the message vector) is raised. Level: again after it returns if still raised. */
   irq(index: number, handler: () => void): Disposable;
   readonly dma: DmaMaster;
+  /**
+   * Pulses the device's reset line (Linux: reset_control_reset): registers as after power-on, whatever ran is forgotten.
+   * Absent where the board gives the device no such line.
+   */
+  reset?(): void;
   /** Called once when the device goes away (unplug). */
   onRemove(handler: () => void): Disposable;
   readonly removed: boolean;

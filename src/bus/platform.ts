@@ -80,6 +80,11 @@ export class Slot {
     return new ModelMmio(this.#plugged, index, 0, size);
   }
 
+  /** The reset line. Nothing on a removed device. */
+  reset(): void {
+    if (!this.#plugged.removed) this.#plugged.model.reset();
+  }
+
   onRemove(handler: () => void): Disposable {
     this.#removals.add(handler);
     return disposable(() => this.#removals.delete(handler));
@@ -109,6 +114,7 @@ export function busDevice<B extends BusDevice['bus']>(slot: Slot, bus: B): BusDe
     mmio: (index) => slot.mmio(index),
     irq: (index, handler) => slot.line(index).connect(handler),
     dma: slot.dma,
+    reset: () => slot.reset(),
     onRemove: (handler) => slot.onRemove(handler),
     get removed() {
       return slot.removed;
