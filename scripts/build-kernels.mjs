@@ -19,7 +19,7 @@ const newest = (folder) =>
   );
 const common = existsSync(join(source, 'lib')) ? newest(join(source, 'lib')) : 0;
 
-for (const name of readdirSync(source)) {
+for (const name of existsSync(source) ? readdirSync(source) : []) {
   const entry = join(source, name, 'index.ts');
   if (!existsSync(entry)) continue;
   const out = join(target, `${name}.wasm`);
