@@ -1,3 +1,3 @@
 // From ONNX to programs for accelerators.
 // Not a runtime: it touches no device.
-export {};
+export * from './ir/index.js';
