@@ -1,8 +1,10 @@
 // What a driver is: an object to be read from top to bottom. The core does copying, permissions, references, fences.
 // Not a base class: nothing is inherited, absent members have the meaning their comment gives.
 import type { Ioctl } from '../abi/ioctl.js';
+import type { AbortSignalLike } from './accel-file.js';
 import type { AccelDevice } from './device.js';
 import type { ClientFile } from './file.js';
+import type { GemObject } from './gem.js';
 import type { EngineUsage } from './usage.js';
 
 /** Who may call. Accel clients are never master; only clients with `admin` are authenticated (CAP_SYS_ADMIN). */
@@ -10,11 +12,14 @@ export type Permission = 'any' | 'auth' | 'master' | 'root';
 
 /**
  * Handles one call. Gets the decoded arguments (a fresh object) and returns the fields to change in it, or nothing.
- * Runs without interruption until its first await. Errors: AccelError.
+ * What it writes to `args` itself is copied back too, also when it throws: the kernel copies out on errors as well.
+ * Runs without interruption until its first await; a call that blocks passes `signal` on, so that it ends with EINTR.
+ * Errors: AccelError.
  */
 export type IoctlHandler<Hw, Own, V extends object> = (
   file: ClientFile<Hw, Own>,
   args: V,
+  signal?: AbortSignalLike,
 ) => Partial<V> | undefined | Promise<Partial<V> | undefined>;
 
 export interface IoctlEntry<Hw, Own> {
@@ -58,6 +63,8 @@ export interface Driver<Hw = unknown, Own = unknown> {
   close(own: Own, file: ClientFile<Hw, Own>): void;
   /** The device is gone: every job must end (ENODEV), no register is touched any more. */
   unplug(device: AccelDevice<Hw>): void;
-  /** Busy time per engine, of the device; absent: nothing to report. */
+  /** The last handle this file had to `gem` is gone (drm_gem_object_funcs.close). Absent: nothing to undo. */
+  gemClose?(file: ClientFile<Hw, Own>, gem: GemObject): void;
+  /** Busy time per engine, of the device; absent: that of its schedulers. */
   usage?(device: AccelDevice<Hw>): EngineUsage[];
 }

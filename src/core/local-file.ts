@@ -1,0 +1,85 @@
+// An open device file for a client in this process: AccelFile over the core's ClientFile.
+// Not the daemon's or the kernel's: those are in node/.
+import { AccelError } from '../base/errors.js';
+import {
+  POLLIN,
+  POLLRDNORM,
+  type AbortSignalLike,
+  type AccelFile,
+  type ClientMemory,
+  type Mapping,
+} from './accel-file.js';
+import { dispatch, type AnyFile } from './ioctl.js';
+import { sleep } from './wait.js';
+
+export class LocalFile implements AccelFile {
+  readonly #file: AnyFile;
+  readonly #nonblock: boolean;
+  readonly #onKill: Disposable;
+
+  constructor(file: AnyFile, nonblock: boolean) {
+    this.#file = file;
+    this.#nonblock = nonblock;
+    this.#onKill = file.process.onKill(() => file.release());
+  }
+
+  /** The core's side, for those who hold the core. */
+  get client(): AnyFile {
+    return this.#file;
+  }
+
+  get user(): ClientMemory {
+    return this.#file.process.user;
+  }
+
+  async ioctl(request: number, argument?: Uint8Array, signal?: AbortSignalLike): Promise<number> {
+    return dispatch(this.#open('ioctl'), request, argument, signal);
+  }
+
+  async mmap(offset: bigint, length: number): Promise<Mapping> {
+    const gem = this.#open('mmap').mmapTarget(offset, length).get();
+    let mapped = true;
+    return {
+      bytes: gem.bytes.subarray(0, length),
+      [Symbol.dispose]() {
+        if (!mapped) return;
+        mapped = false;
+        gem.put();
+      },
+    };
+  }
+
+  poll(): number {
+    return this.#open('poll').events.pending > 0 ? POLLIN | POLLRDNORM : 0;
+  }
+
+  async ready(events: number, signal?: AbortSignalLike): Promise<number> {
+    for (;;) {
+      const bits = this.poll() & events;
+      if (bits !== 0) return bits;
+      await sleep((wake) => this.#file.events.onChange(wake), { signal });
+    }
+  }
+
+  async read(
+    buffer: Uint8Array,
+    options: { nonblock?: boolean; signal?: AbortSignalLike } = {},
+  ): Promise<number> {
+    const { nonblock = this.#nonblock, signal } = options;
+    return this.#open('read').events.read(buffer, nonblock, signal);
+  }
+
+  async closeFd(fd: number): Promise<void> {
+    this.#file.process.fds.close(fd);
+  }
+
+  async close(): Promise<void> {
+    this.#onKill[Symbol.dispose]();
+    await this.#file.close();
+  }
+
+  #open(call: string): AnyFile {
+    if (this.#file.closed) throw new AccelError('EBADF', { call, reason: 'the file is closed' });
+    return this.#file;
+  }
+}
