@@ -1,3 +1,15 @@
-// The NVDLA device model.
+// The NVDLA device model: register front and engine.
 // Not a driver: it knows registers and memory only.
-export {};
+import type { DeviceModel } from '../../bus/port.js';
+import { engine, SCRATCH_BYTES } from './engine/index.js';
+import { createNvdla } from './front.js';
+
+export { NvdlaDevice } from './front.js';
+
+/** Board option: `config`, the configuration's name. One window (CSB), one interrupt. */
+export const nvdla: DeviceModel = {
+  name: 'nvdla',
+  create: createNvdla,
+  engine,
+  scratchBytes: SCRATCH_BYTES,
+};

@@ -1,0 +1,71 @@
+// Types of the kernel module's exports, as far as SDP, PDP and CDP use them. Contracts are in kernels/nvdla.
+// Not the convolution's: engine/conv.ts names its own.
+
+export interface ProcessorKernels {
+  widen8(src: number, dst: number, count: number): void;
+  copy(src: number, dst: number, bytes: number): void;
+  fill32(dst: number, value: number, count: number): void;
+  operands(
+    src: number,
+    dst: number,
+    count: number,
+    stride: number,
+    bytes: number,
+    offset: number,
+    scale: number,
+  ): void;
+  stageX(
+    tile: number,
+    groups: number,
+    lanes: number,
+    alu: number,
+    algo: number,
+    mul: number,
+    rate: number,
+    prelu: number,
+    relu: number,
+  ): void;
+  stageY(
+    tile: number,
+    groups: number,
+    lanes: number,
+    mul: number,
+    truncate: number,
+    prelu: number,
+    alu: number,
+    algo: number,
+  ): number;
+  convert8(tile: number, dst: number, count: number, offset: number, scale: number): void;
+  poolExtreme8(
+    src: number,
+    line: number,
+    width: number,
+    height: number,
+    atom: number,
+    dst: number,
+    outWidth: number,
+    top: number,
+    kernelWidth: number,
+    kernelHeight: number,
+    stride: number,
+    padLeft: number,
+    minimum: number,
+  ): void;
+  poolAverage8(
+    src: number,
+    line: number,
+    width: number,
+    height: number,
+    atom: number,
+    dst: number,
+    outWidth: number,
+    top: number,
+    kernelWidth: number,
+    kernelHeight: number,
+    stride: number,
+    padLeft: number,
+    recipWidth: number,
+    recipHeight: number,
+    pads: number,
+  ): void;
+}

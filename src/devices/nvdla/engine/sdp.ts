@@ -1,0 +1,167 @@
+// The single-point processor's data path, int8: stages X1, X2, Y and the output converter over tiles of pixels.
+// Not a register view: it runs what a command says. Fact sheet section 2.5.
+import type { Cube, SdpValues, Stage } from './command.js';
+import type { ProcessorKernels } from './kernels.js';
+
+/** Elements of a tile: it and its operands stay in the first-level cache. */
+const TILE = 2048;
+
+/** Bytes of scratch this path uses: the tile, and two operand arrays for each of three stages. */
+export const SDP_SCRATCH = 7 * TILE * 4;
+
+export interface SdpProgram {
+  readonly sdp: SdpValues;
+  readonly stages: readonly [x1: Stage, x2: Stage, y: Stage];
+  /** Where results go: memory, or the cube that PDP reads. */
+  readonly destination: Cube;
+}
+
+/** What SDP reads: a cube of int8, or the accumulator's int32 (whose atom is four times as wide). */
+export interface SdpSource extends Cube {
+  readonly bytes: 1 | 4;
+}
+
+/** Runs one operation, in one or more bands of rows. */
+export class SdpPath {
+  readonly #kernels: ProcessorKernels;
+  readonly #program: SdpProgram;
+  readonly #tile: number;
+  readonly #pixels: number;
+  /** Operand arrays by stage: ALU, multiplier. */
+  readonly #operands: readonly (readonly [alu: number, mul: number])[];
+  readonly #active: readonly number[];
+  /** Set when an element-wise comparison found a difference. */
+  unequal = 0;
+
+  constructor(kernels: ProcessorKernels, scratch: number, program: SdpProgram) {
+    this.#kernels = kernels;
+    this.#program = program;
+    this.#tile = scratch;
+    this.#pixels = TILE / program.sdp.atom;
+    this.#operands = [0, 1, 2].map((stage) => [
+      scratch + (1 + 2 * stage) * TILE * 4,
+      scratch + (2 + 2 * stage) * TILE * 4,
+    ]);
+    this.#active = [0, 1, 2].filter((stage) => program.stages[stage].enabled !== 0);
+    for (const stage of this.#active) this.#registers(stage);
+  }
+
+  /** Rows [y0, y1) of every surface. Row y0 of surface 0 is at `source.address`. */
+  rows(source: SdpSource, y0: number, y1: number): void {
+    const { sdp, destination } = this.#program;
+    const surfaces = Math.ceil(sdp.channels / sdp.atom);
+    for (let surface = 0; surface < surfaces; surface++) {
+      for (const stage of this.#active) this.#kernelOperands(stage, surface);
+      for (let y = y0; y < y1; y++) {
+        const from = source.address + surface * source.surface + (y - y0) * source.line;
+        const to = destination.address + surface * destination.surface + y * destination.line;
+        for (let x = 0; x < sdp.width; x += this.#pixels) {
+          const pixels = Math.min(this.#pixels, sdp.width - x);
+          this.#run(
+            from + x * sdp.atom * source.bytes,
+            source.bytes,
+            to + x * sdp.atom,
+            surface,
+            y,
+            x,
+            pixels,
+          );
+        }
+      }
+    }
+  }
+
+  #run(from: number, bytes: 1 | 4, to: number, surface: number, y: number, x: number, pixels: number): void {
+    const { sdp, stages } = this.#program;
+    const kernels = this.#kernels;
+    const count = pixels * sdp.atom;
+    let tile = this.#tile;
+    if (bytes === 1) kernels.widen8(from, tile, count);
+    else if (this.#active.length === 0) tile = from;
+    else kernels.copy(from, tile, count * 4);
+    for (const index of this.#active) {
+      const stage = stages[index];
+      const element = stage.perElement !== 0 && usesMemory(stage);
+      if (element) this.#elementOperands(index, surface, y, x, count);
+      const [alu, mul] = this.#operands[index];
+      const groups = element ? 1 : pixels;
+      const lanes = element ? count : sdp.atom;
+      const multiplier = stage.multiply !== 0 ? mul : 0;
+      if (index < 2) {
+        const rate = 2 ** -stage.mulShift;
+        kernels.stageX(tile, groups, lanes, alu, stage.algo, multiplier, rate, stage.prelu, stage.relu);
+      } else {
+        this.unequal |= kernels.stageY(
+          tile,
+          groups,
+          lanes,
+          multiplier,
+          stage.mulShift,
+          stage.prelu,
+          alu,
+          stage.algo,
+        );
+      }
+    }
+    kernels.convert8(tile, to, count, sdp.cvtOffset, sdp.cvtScale * 2 ** -sdp.cvtShift);
+  }
+
+  /** Fills the arrays of operands that come from registers, once. */
+  #registers(index: number): void {
+    const stage = this.#program.stages[index];
+    const [alu, mul] = this.#operands[index];
+    if (stage.algo >= 0 && stage.aluMemory === 0) {
+      this.#kernels.fill32(alu, sat32(stage.aluValue * 2 ** stage.aluShift), TILE);
+    }
+    if (stage.multiply !== 0 && stage.mulMemory === 0) this.#kernels.fill32(mul, stage.mulValue, TILE);
+  }
+
+  /** Operands per kernel: one atom of channels, the whole of it whatever the cube's last channel. */
+  #kernelOperands(index: number, surface: number): void {
+    const { sdp, stages } = this.#program;
+    const stage = stages[index];
+    if (stage.perElement !== 0 || !usesMemory(stage)) return;
+    const bytes = elementBytes(stage);
+    this.#load(index, stage.operandAddress + surface * sdp.atom * bytes, sdp.atom);
+  }
+
+  #elementOperands(index: number, surface: number, y: number, x: number, count: number): void {
+    const { sdp, stages } = this.#program;
+    const stage = stages[index];
+    const at = stage.operandAddress + surface * stage.operandSurface + y * stage.operandLine;
+    this.#load(index, at + x * sdp.atom * elementBytes(stage), count);
+  }
+
+  #load(index: number, at: number, count: number): void {
+    const stage = this.#program.stages[index];
+    const [alu, mul] = this.#operands[index];
+    const bytes = stage.operandBytes;
+    const stride = elementBytes(stage);
+    if (stage.algo >= 0 && stage.aluMemory !== 0) {
+      const scale =
+        stage.aluConvert !== 0 ? stage.aluCvtScale * 2 ** -stage.aluCvtShift : 2 ** stage.aluShift;
+      const offset = stage.aluConvert !== 0 ? stage.aluCvtOffset : 0;
+      this.#kernels.operands(at, alu, count, stride, bytes, offset, scale);
+    }
+    if (stage.multiply !== 0 && stage.mulMemory !== 0) {
+      const scale = stage.mulConvert !== 0 ? stage.mulCvtScale * 2 ** -stage.mulCvtShift : 1;
+      const offset = stage.mulConvert !== 0 ? stage.mulCvtOffset : 0;
+      // Interleaved pairs are ALU operand, multiplier.
+      const skip = stage.operandUse === 2 ? bytes : 0;
+      this.#kernels.operands(at + skip, mul, count, stride, bytes, offset, scale);
+    }
+  }
+}
+
+function usesMemory(stage: Stage): boolean {
+  return (stage.algo >= 0 && stage.aluMemory !== 0) || (stage.multiply !== 0 && stage.mulMemory !== 0);
+}
+
+/** Bytes of an element's operands in memory: one, or an interleaved pair. */
+export function elementBytes(stage: Stage): number {
+  return stage.operandBytes * (stage.operandUse === 2 ? 2 : 1);
+}
+
+function sat32(value: number): number {
+  return Math.min(0x7fffffff, Math.max(-0x80000000, value));
+}

@@ -1,0 +1,276 @@
+// The front of NVDLA: the CSB window, the units' register groups, what starts when, completion and interrupts.
+// Not a data path: an operation becomes one engine command (plan/), computed in engine/. Fact sheet sections 1.2 to 1.5.
+import type { Register, RegisterTable } from '../../base/registers.js';
+import { AccelError } from '../../base/errors.js';
+import type { DevicePort, EngineHandle, RegisterStatus, VirtualDevice } from '../../bus/port.js';
+import {
+  configs,
+  CSB_SIZE,
+  interruptBit,
+  registerMaps,
+  type ConfigName,
+  type NvdlaConfig,
+  type UnitName,
+} from '../../hw/nvdla/config.js';
+import { cfgrom } from './cfgrom.js';
+import { cubeLayout, CommandWriter, operation } from './engine/command.js';
+import { resultWord } from './engine/index.js';
+import { Glb } from './glb.js';
+import { LutTables } from './lut.js';
+import { planPdp, planPdpSource, pdpShape } from './plan/pdp.js';
+import { Faulted, Plan, Refused, type Units } from './plan/plan.js';
+import { feedsPdp, needsRdma, planSdp, planSdpSource } from './plan/sdp.js';
+import { Unit, type UnitHandler } from './unit.js';
+
+/** Registers inside the grouped units that read as zero: nothing counts cycles, or sees NaNs, here. */
+const counter = /^(D_PERF_(?!ENABLE)|D_(NAN|INF)_|D_STATUS_(NAN|INF)_|D_OUT_SATURATION$)/;
+/** Registers that are kept and change nothing: arbitration, performance switches, spare bits, timing of fetches. */
+const kept =
+  /^(CFG_(RD|WR)_WEIGHT|CFG_OUTSTANDING|S_ARBITER|D_PERF_ENABLE|D_CYA|D_NAN_FLUSH|D_FETCH_GRAIN|D_RELEASE|D_RESERVED|D_PRA)/;
+const notModelled: readonly UnitName[] = ['BDMA', 'RBK'];
+
+/** The independent data paths; a convolution's SDP and PDP are part of its own. */
+type EngineName = 'conv' | 'sdp' | 'pdp' | 'cdp';
+
+/** Interrupts a unit's completion raises, as bits of group 0. */
+const raises: Partial<Record<UnitName, readonly number[]>> = {
+  CDMA: [interruptBit.CDMA_DAT, interruptBit.CDMA_WT],
+  CACC: [interruptBit.CACC],
+  SDP: [interruptBit.SDP],
+  PDP: [interruptBit.PDP],
+  CDP: [interruptBit.CDP],
+};
+
+export class NvdlaDevice implements VirtualDevice {
+  readonly windows = [CSB_SIZE];
+  readonly config: NvdlaConfig;
+  readonly #port: DevicePort;
+  readonly #units: Units;
+  /** Units by 4 KiB page of the window. */
+  readonly #pages: (Unit | undefined)[] = new Array<Unit | undefined>(CSB_SIZE >> 12).fill(undefined);
+  readonly #bases: readonly (readonly [Unit, number])[];
+  readonly #glb: Glb;
+  readonly #sdpLut: LutTables;
+  readonly #cdpLut: LutTables;
+  readonly #engines: Readonly<Record<EngineName, EngineHandle>>;
+  readonly #writer: CommandWriter;
+  readonly #complained = new Set<number>();
+  /** Operations in flight, to be given back at a reset. */
+  readonly #plans = new Set<Plan>();
+
+  constructor(port: DevicePort, config: NvdlaConfig) {
+    this.#port = port;
+    this.config = config;
+    const map = registerMaps[config.family];
+    this.#glb = new Glb(port.irq(0), map.units.GLB.S_INTR_STATUS.writeMask);
+    this.#sdpLut = new LutTables(port.memory, map.units.SDP);
+    this.#cdpLut = new LutTables(port.memory, map.units.CDP);
+    const handlers: Partial<Record<UnitName, Partial<Record<string, UnitHandler>>>> = {
+      GLB: this.#glb.handlers,
+      SDP: this.#sdpLut.handlers,
+      CDP: this.#cdpLut.handlers,
+      BDMA: { CFG_OP: { write: (value) => this.#unsupported('BDMA', value) } },
+      GEC: { SWRESET: { write: (value) => ((value & 1) === 0 ? undefined : this.reset()) } },
+    };
+    const resets: Partial<Record<UnitName, Partial<Record<string, number>>>> = {
+      CFGROM: cfgrom(config),
+      // Nothing is in flight in the convolution buffer at reset.
+      CDMA: { S_CBUF_FLUSH_STATUS: 1 },
+    };
+    const units: Partial<Record<UnitName, Unit>> = {};
+    const bases: [Unit, number][] = [];
+    // Units of the other family are made too, so that plans need no undefined; they are on no page.
+    for (const name of Object.keys(registerMaps.small.units) as UnitName[]) {
+      const base = map.base[name];
+      const table = (map.units[name] ?? registerMaps.small.units[name]) as RegisterTable;
+      const unit = this.#unit(name, base ?? 0, table, handlers[name] ?? {}, resets[name] ?? {});
+      units[name] = unit;
+      if (base === undefined || !this.#exists(name)) continue;
+      this.#pages[base >> 12] = unit;
+      bases.push([unit, base]);
+    }
+    this.#units = units as unknown as Units;
+    this.#bases = bases;
+    this.#engines = {
+      conv: port.engine('conv'),
+      sdp: port.engine('sdp'),
+      pdp: port.engine('pdp'),
+      cdp: port.engine('cdp'),
+    };
+    this.#writer = new CommandWriter(this.#engines.conv.commandWords);
+  }
+
+  read32(window: number, offset: number): number {
+    const unit = window === 0 && (offset & 3) === 0 ? this.#pages[offset >>> 12] : undefined;
+    if (unit !== undefined) return unit.read(offset & 0xfff);
+    this.#outside(offset, 'read');
+    return 0;
+  }
+
+  write32(window: number, offset: number, value: number): void {
+    const unit = window === 0 && (offset & 3) === 0 ? this.#pages[offset >>> 12] : undefined;
+    if (unit !== undefined) unit.write(offset & 0xfff, value);
+    else this.#outside(offset, 'write');
+  }
+
+  reset(): void {
+    for (const engine of Object.values(this.#engines)) engine.abort();
+    for (const plan of this.#plans) plan.release();
+    this.#plans.clear();
+    for (const [unit] of this.#bases) unit.reset();
+    this.#sdpLut.reset();
+    this.#cdpLut.reset();
+    this.#glb.reset();
+  }
+
+  registers(): RegisterStatus[] {
+    return this.#bases.flatMap(([unit, base]) =>
+      (Object.values(unit.table) as Register[]).map((register) => ({
+        unit: unit.name,
+        register,
+        offset: base + register.at,
+        status: unit.statusOf(register),
+      })),
+    );
+  }
+
+  #exists(name: UnitName): boolean {
+    const { config } = this;
+    if (name === 'BDMA') return config.bdma;
+    if (name === 'RBK') return config.rubik;
+    if (name === 'CVIF') return config.cvsram;
+    return true;
+  }
+
+  #unit(
+    name: UnitName,
+    base: number,
+    table: RegisterTable,
+    handlers: Partial<Record<string, UnitHandler>>,
+    resets: Partial<Record<string, number>>,
+  ): Unit {
+    const rom = name === 'CFGROM';
+    return new Unit({
+      name,
+      table,
+      handlers,
+      resets,
+      modelled: (register) => !kept.test(register) && !['MCIF', 'CVIF', 'GEC', ...notModelled].includes(name),
+      absent: (register) =>
+        rom
+          ? resets[register] === undefined
+          : counter.test(register) && !(name === 'CACC' && /SATUR/.test(register)),
+      onEnable: () => (name === 'RBK' ? this.#unsupported('RUBIK', 1) : this.#start()),
+      outside: (offset, access) => this.#outside(base + offset, access),
+    });
+  }
+
+  #outside(offset: number, access: 'read' | 'write'): void {
+    if (this.#complained.has(offset)) return;
+    this.#complained.add(offset);
+    this.#port.guestError(`${access} at 0x${offset.toString(16)}: there is no register`);
+  }
+
+  #unsupported(unit: string, value: number): void {
+    if ((value & 1) !== 0) this.#port.guestError(`${unit} is not modelled: the operation does not complete`);
+  }
+
+  /** Starts every operation whose units are armed. Operations of one unit are consumed in order. */
+  #start(): void {
+    const units = this.#units;
+    const { CDMA, CSC, CMAC_A, CMAC_B, CACC, SDP, SDP_RDMA, PDP, PDP_RDMA, CDP, CDP_RDMA } = units;
+    if (SDP.ready) {
+      const flying = SDP.get('D_FEATURE_MODE_CFG', 'FLYING_MODE') === 1;
+      const rdma = !flying || needsRdma(units);
+      const pdp = feedsPdp(units);
+      const conv = [CDMA, CSC, CMAC_A, CMAC_B, CACC];
+      const pdpReady = PDP.ready && PDP.get('D_OPERATION_MODE_CFG', 'FLYING_MODE') === 0;
+      if ((!rdma || SDP_RDMA.ready) && (!pdp || pdpReady) && (!flying || conv.every((unit) => unit.ready))) {
+        const used: Unit[] = [];
+        if (flying) used.push(...(conv as unknown as Unit[]));
+        used.push(SDP as unknown as Unit);
+        if (rdma) used.push(SDP_RDMA as unknown as Unit);
+        if (pdp) used.push(PDP as unknown as Unit);
+        this.#launch(flying ? 'conv' : 'sdp', used, (plan) => {
+          if (flying) throw new Refused('convolution is not modelled');
+          this.#planSdp(plan, pdp);
+        });
+      }
+    }
+    if (PDP.ready && PDP_RDMA.ready && PDP.get('D_OPERATION_MODE_CFG', 'FLYING_MODE') === 1) {
+      this.#launch('pdp', [PDP, PDP_RDMA] as unknown as Unit[], (plan) => {
+        plan.writer.word(operation.pdp).block(cubeLayout, planPdpSource(plan));
+        planPdp(plan);
+      });
+    }
+    if (CDP.ready && CDP_RDMA.ready) {
+      this.#launch('cdp', [CDP, CDP_RDMA] as unknown as Unit[], () => {
+        throw new Refused('CDP is not modelled');
+      });
+    }
+  }
+
+  #planSdp(plan: Plan, pdp: boolean): void {
+    plan.writer.word(operation.sdp);
+    const sdp = planSdp(plan);
+    plan.writer.block(cubeLayout, planSdpSource(plan, sdp)).word(pdp ? 1 : 0);
+    if (pdp) this.#planFlyingPdp(plan, sdp);
+  }
+
+  #planFlyingPdp(plan: Plan, sdp: { width: number; height: number; channels: number }): void {
+    const { width, height, channels } = pdpShape(plan);
+    if (width !== sdp.width || height !== sdp.height || channels !== sdp.channels) {
+      const theirs = `${sdp.width}x${sdp.height}x${sdp.channels}`;
+      throw new Refused(`PDP expects ${width}x${height}x${channels}, SDP gives ${theirs}`);
+    }
+    planPdp(plan);
+  }
+
+  /** Plans and submits one operation. One that cannot be stays armed and running, as hardware would hang. */
+  #launch(engine: EngineName, units: readonly Unit[], write: (plan: Plan) => void): void {
+    for (const unit of units) unit.running = true;
+    const plan = new Plan(this.#port, this.config, this.#units, this.#writer);
+    try {
+      write(plan);
+    } catch (error) {
+      this.#writer.take();
+      plan.release();
+      if (error instanceof Refused)
+        this.#port.guestError(`${error.message}: the operation does not complete`);
+      else if (error instanceof AccelError) this.#port.guestError(error.message);
+      else if (!(error instanceof Faulted)) throw error;
+      return;
+    }
+    this.#plans.add(plan);
+    this.#engines[engine].submit(this.#writer.take(), (result) => this.#complete(plan, units, result));
+  }
+
+  #complete(plan: Plan, units: readonly Unit[], result: Int32Array): void {
+    this.#plans.delete(plan);
+    plan.release();
+    let bits = 0;
+    for (const unit of units) {
+      if (unit.name === 'SDP') this.#units.SDP.set('D_STATUS', result[resultWord.unequal]);
+      if (unit.name === 'CACC') this.#units.CACC.set('D_OUT_SATURATION', result[resultWord.saturated]);
+      const group = unit.finish();
+      for (const bit of raises[unit.name] ?? []) bits |= 1 << (bit + group);
+    }
+    this.#glb.raise(bits);
+    this.#start();
+  }
+}
+
+/**
+ * The model of one NVDLA.
+ * @param options `config`: the configuration's name
+ * @throws AccelError EINVAL for a configuration that does not exist
+ */
+export function createNvdla(port: DevicePort, options: Readonly<Record<string, unknown>>): NvdlaDevice {
+  const name = options['config'];
+  const config =
+    typeof name === 'string' && Object.hasOwn(configs, name) ? configs[name as ConfigName] : undefined;
+  if (config === undefined) {
+    throw new AccelError('EINVAL', { field: 'config', reason: `${String(name)} is no NVDLA configuration` });
+  }
+  return new NvdlaDevice(port, config);
+}

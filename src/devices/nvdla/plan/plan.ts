@@ -1,0 +1,84 @@
+// Turns an armed set of registers into one engine command: what every unit's planner shares.
+// Not arithmetic and not order: engines compute, the front decides when.
+import type { DevicePort, DmaSpan } from '../../../bus/port.js';
+import type { NvdlaConfig } from '../../../hw/nvdla/config.js';
+import type { smallUnits } from '../../../hw/nvdla/registers.gen.js';
+import { CommandWriter, type Cube } from '../engine/command.js';
+import type { Unit } from '../unit.js';
+
+type Tables = typeof smallUnits;
+/** The units a plan reads, at their consumer groups. */
+export type Units = { readonly [K in keyof Tables]: Unit<Tables[K]> };
+
+/** An operation that hardware would not complete: programmed wrongly, or not modelled. */
+export class Refused extends Error {}
+/** A DMA fault was reported to the driver's side; the operation does not complete. */
+export class Faulted extends Error {}
+
+/** What planners work with, and what an operation holds while it runs. */
+export class Plan {
+  readonly config: NvdlaConfig;
+  readonly units: Units;
+  readonly writer: CommandWriter;
+  readonly #port: DevicePort;
+  readonly #spans: DmaSpan[] = [];
+  readonly #buffers: number[] = [];
+
+  constructor(port: DevicePort, config: NvdlaConfig, units: Units, writer: CommandWriter) {
+    this.#port = port;
+    this.config = config;
+    this.units = units;
+    this.writer = writer;
+  }
+
+  /** DRAM address of a range the operation uses. */
+  map(iova: number, bytes: number, access: 'read' | 'write'): number {
+    const span = this.#port.dma.map(iova, bytes, access);
+    if (span === undefined) throw new Faulted();
+    this.#spans.push(span);
+    return span.address;
+  }
+
+  /** The DRAM side of a feature cube; `pixel` is the bytes of one atom of it. */
+  cube(
+    iova: number,
+    shape: { width: number; height: number; surfaces: number; pixel: number },
+    line: number,
+    surface: number,
+    access: 'read' | 'write',
+  ): Cube {
+    const { width, height, surfaces, pixel } = shape;
+    const bytes = (surfaces - 1) * surface + (height - 1) * line + width * pixel;
+    return { address: this.map(iova, bytes, access), line, surface };
+  }
+
+  /** Memory of the device's own, for a cube that passes from one unit to the next. */
+  buffer(bytes: number): number {
+    const address = this.#port.memory.allocate(bytes);
+    this.#buffers.push(address);
+    return address;
+  }
+
+  /** Gives everything back; writes through copies reach memory here. */
+  release(): void {
+    for (const span of this.#spans.splice(0)) span.release();
+    for (const address of this.#buffers.splice(0)) this.#port.memory.free(address);
+  }
+
+  /** Refuses what the configuration's memory ports do not reach: RAM_TYPE 0 is CV-SRAM where there is one. */
+  checkRam(unit: string, ramType: number): void {
+    if (this.config.cvsram && ramType === 0) throw new Refused(`${unit}: CV-SRAM is not modelled`);
+  }
+
+  /** Only int8 is modelled so far. */
+  checkInt8(unit: string, precision: number): void {
+    if (precision === 0) return;
+    const name = ['int8', 'int16', 'fp16'][precision] ?? `precision ${precision}`;
+    throw new Refused(`${unit}: ${name} is not modelled`);
+  }
+}
+
+/** A 64-bit address from its register pair, as a number. */
+export function address(high: number, low: number): number {
+  return high * 2 ** 32 + low;
+}
