@@ -1,0 +1,248 @@
+// Requantisation: the factors of a layer as the multipliers and shifts of SDP's stages, as close to the real factor as they allow.
+// Not a quantiser: factors, biases and zero points are given.
+//
+// A kernel's result is clamp(round(factor * (acc + bias)) + zeroPoint). The stages (fact sheet section 2.5) compute
+//   X1: v = sat32(RS((acc + (alu1 << shift1)) * mul1, truncate1))
+//   X2: v = sat32(RS((v + (alu2 << shift2)) * mul2, truncate2)), then ReLU
+//   C:  sat8(sat17(RS((v - offset) * scale, truncate)))
+// with one multiplier per kernel and one shift per layer. One 16-bit multiplier leaves an error of 2^-16, which is many wrong
+// roundings; the product of two is searched so that it meets factor * 2^shifts to 2^-24 or better, and everything up to C keeps
+// FRACTION bits below the output's unit, so that in effect there is one rounding, at the end. What a bias has below the 16-bit
+// operand of X1 is added in X2. Ties round away from zero, and quantised models round them to even: exact ties differ by one step.
+
+/** What is to be computed. */
+export interface Requantization {
+  /** Output steps per accumulator step, for each kernel. Positive. */
+  readonly factor: Float64Array;
+  /** In accumulator steps, corrections for zero points included. Integers. */
+  readonly bias: Float64Array;
+  /** The greatest |acc| there can be, without bias, for each kernel. */
+  readonly bound: Float64Array;
+  /** Of the output. */
+  readonly zeroPoint: number;
+  /** Negative reals become zero. */
+  readonly relu: boolean;
+}
+
+/** One of X1, X2. */
+export interface StageOperands {
+  /** Left shift of `alu`. */
+  readonly shift: number;
+  /** Right shift after the product. */
+  readonly truncate: number;
+  readonly alu: Int16Array;
+  readonly mul: Int16Array;
+  readonly relu: boolean;
+}
+
+export interface OutputConversion {
+  readonly offset: number;
+  readonly scale: number;
+  readonly truncate: number;
+}
+
+export interface Stages {
+  readonly x1: StageOperands;
+  readonly x2: StageOperands;
+  readonly out: OutputConversion;
+}
+
+const INT16_MAX = 32767;
+/** Fraction bits of a result before C: 2^31 / 2^20 leaves 2048 steps to either side. */
+const FRACTION = 20;
+/** Truncation of X2 when factors are small enough. */
+const TRUNCATE2 = 14;
+/** Multiplier pairs looked at per kernel. */
+const CANDIDATES = 1024;
+
+/** Operands of the three stages. */
+export function requantize({ factor, bias, bound, zeroPoint, relu }: Requantization): Stages {
+  const kernels = factor.length;
+  const { factors, biases } = withoutSilentKernels(factor, bias, bound);
+  let greatest = 0;
+  for (const f of factors) if (f > greatest) greatest = f;
+  // mul1 * mul2 = factor * 2^(truncate1 + truncate2 + fraction): put the greatest just below 2^29, so that both have room.
+  let exponent = greatest > 0 ? 28 - Math.floor(Math.log2(greatest)) : TRUNCATE2 + FRACTION;
+  exponent = Math.min(exponent, 31 + TRUNCATE2 + FRACTION);
+  const fraction = Math.max(0, Math.min(FRACTION, exponent));
+  const truncate2 = Math.max(0, Math.min(TRUNCATE2, exponent - fraction));
+  const truncate1 = Math.max(0, exponent - fraction - truncate2);
+  const scale = 2 ** (truncate1 + truncate2 + fraction);
+
+  const mul1 = new Int16Array(kernels);
+  const mul2 = new Int16Array(kernels);
+  for (let k = 0; k < kernels; k++) {
+    const [a, b] = multipliers(factors[k]! * scale, truncate2);
+    mul1[k] = a;
+    mul2[k] = b;
+  }
+
+  const shift1 = shiftFor(biases);
+  const alu1 = new Int16Array(kernels);
+  const rest = new Float64Array(kernels);
+  for (let k = 0; k < kernels; k++) {
+    alu1[k] = clamp16(Math.round(biases[k]! / 2 ** shift1));
+    rest[k] = ((biases[k]! - alu1[k]! * 2 ** shift1) * mul1[k]!) / 2 ** truncate1;
+  }
+  const shift2 = shiftFor(rest);
+  const alu2 = Int16Array.from(rest, (value) => clamp16(Math.round(value / 2 ** shift2)));
+
+  return {
+    x1: { shift: shift1, truncate: truncate1, alu: alu1, mul: mul1, relu: false },
+    // Where zero is the least output, saturation does it.
+    x2: { shift: shift2, truncate: truncate2, alu: alu2, mul: mul2, relu: relu && zeroPoint > -128 },
+    out: { offset: -zeroPoint * 2 ** fraction, scale: 1, truncate: fraction },
+  };
+}
+
+/**
+ * A kernel whose weights are all zero gives a constant, whatever its factor: dead channels come with factors of 1e-9 and biases
+ * of 2^30, which would cost the others their precision. They get a factor and bias of ordinary size.
+ */
+function withoutSilentKernels(
+  factor: Float64Array,
+  bias: Float64Array,
+  bound: Float64Array,
+): { factors: Float64Array; biases: Float64Array } {
+  const factors = factor.slice();
+  const biases = bias.slice();
+  for (let k = 0; k < factor.length; k++) {
+    // Beyond 1024 steps every output saturates: keeps the operands of such kernels small.
+    const value = Math.max(-1024, Math.min(1024, factor[k]! * bias[k]!));
+    if (bound[k] === 0) {
+      biases[k] = value === 0 ? 0 : Math.sign(value) * 0x4000;
+      factors[k] = value === 0 ? 2 ** -14 : Math.abs(value) / 0x4000;
+    } else if (Math.abs(factor[k]! * bias[k]!) > 1024 + factor[k]! * bound[k]!) {
+      biases[k] = Math.round(Math.sign(value) * (1024 / factor[k]! + bound[k]!));
+    }
+  }
+  return { factors, biases };
+}
+
+/** Least shift with which every value fits a 16-bit operand. */
+function shiftFor(values: Float64Array): number {
+  let greatest = 0;
+  for (const value of values) greatest = Math.max(greatest, Math.abs(value));
+  let shift = 0;
+  while (greatest > INT16_MAX * 2 ** shift) shift++;
+  return shift;
+}
+
+function clamp16(value: number): number {
+  return Math.max(-32768, Math.min(INT16_MAX, value));
+}
+
+/**
+ * The pair of 16-bit multipliers whose product is nearest to `target`. The second stays between 2^(truncate2 - 2) and 2^(truncate2 + 6):
+ * between the stages there are then 256 output steps without saturation, and at least 14 bits below one step.
+ */
+function multipliers(target: number, truncate2: number): [number, number] {
+  const least = Math.max(1, 2 ** (truncate2 - 2));
+  const most = Math.min(INT16_MAX, 2 ** (truncate2 + 6));
+  const top = Math.max(1, Math.min(INT16_MAX, Math.floor(target / least)));
+  const bottom = Math.max(1, Math.ceil(target / most));
+  let best: [number, number] = [top, Math.min(most, Math.round(target / top))];
+  let bestError = Infinity;
+  for (let a = top, left = CANDIDATES; a >= bottom && left > 0; a--, left--) {
+    const b = Math.round(target / a);
+    if (b > most) break;
+    const error = Math.abs(target - a * b);
+    if (error >= bestError) continue;
+    best = [a, b];
+    bestError = error;
+    if (error === 0) break;
+  }
+  return best;
+}
+
+/** Round to nearest, ties away from zero, of value / 2^shift: the rounding of all integer paths. Exact below 2^52. */
+export function roundShift(value: number, shift: number): number {
+  const scaled = value / 2 ** shift;
+  return scaled < 0 ? -Math.floor(0.5 - scaled) : Math.floor(scaled + 0.5);
+}
+
+/** What the stages make of an accumulator; the same arithmetic as the hardware's. For tests and for checks of a plan. */
+export function applyStages(stages: Stages, kernel: number, acc: number): number {
+  const { x1, x2, out } = stages;
+  let v = acc;
+  for (const stage of [x1, x2]) {
+    v += saturate(stage.alu[kernel]! * 2 ** stage.shift, 32);
+    v = saturate(roundShift(v * stage.mul[kernel]!, stage.truncate), 32);
+    if (stage.relu && v < 0) v = 0;
+  }
+  return saturate(saturate(roundShift((v - out.offset) * out.scale, out.truncate), 17), 8);
+}
+
+function saturate(value: number, bits: number): number {
+  const limit = 2 ** (bits - 1);
+  return Math.max(-limit, Math.min(limit - 1, value));
+}
+
+/** How a residual addition is computed by one SDP pass: source * mul (X1), + operand << shift (X2), converted (C). */
+export interface Addition {
+  /** Whether the first input is the source (else the second). */
+  readonly firstIsSource: boolean;
+  /** X1: added to the source before the product. */
+  readonly alu: number;
+  readonly mul: number;
+  /** Left shift of the per-point operand. */
+  readonly shift: number;
+  readonly relu: boolean;
+  readonly out: OutputConversion;
+}
+
+export interface Quantized {
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
+
+/**
+ * out = (a - za) * sa/so + (b - zb) * sb/so + zo. Only one of the inputs meets a multiplier, so C's scale has to stand for the other's
+ * sb/so: the roles and the shift are chosen for the least error (about 2^-17 of the input). ReLU is possible where zero is the least
+ * output, or where the operand has zero point 0 (the sum is then relative to zero).
+ */
+export function planAddition(
+  a: Quantized,
+  b: Quantized,
+  out: Quantized,
+  relu: boolean,
+): Addition | undefined {
+  const clampsAtZero = relu && out.zeroPoint > -128;
+  let best: { plan: Addition; error: number } | undefined;
+  for (const firstIsSource of [true, false]) {
+    const [source, operand] = firstIsSource ? [a, b] : [b, a];
+    if (clampsAtZero && operand.zeroPoint !== 0) continue;
+    const factor = operand.scale / out.scale;
+    const ratio = source.scale / operand.scale;
+    // mul = ratio * 2^shift as a 15-bit number.
+    for (let shift = 0; shift <= 21; shift++) {
+      const mul = Math.round(ratio * 2 ** shift);
+      if (mul < 1 || mul > INT16_MAX) continue;
+      // C: factor * 2^-shift = scale * 2^-truncate.
+      const exponent = 14 - Math.floor(Math.log2(factor)) + shift;
+      const truncate = Math.min(63, exponent);
+      if (truncate < 0) continue;
+      const scale = Math.round(factor * 2 ** (truncate - shift));
+      if (scale < 1 || scale > INT16_MAX) continue;
+      const made = scale / 2 ** truncate;
+      const error = Math.abs(mul * made - source.scale / out.scale) + Math.abs(2 ** shift * made - factor);
+      if (best !== undefined && error >= best.error) continue;
+      // v - offset = sum with zero points taken off, plus zo in units of v.
+      const zeroPoints = clampsAtZero ? 0 : operand.zeroPoint * 2 ** shift + source.zeroPoint * mul;
+      const offset = Math.round(zeroPoints - out.zeroPoint / made);
+      if (Math.abs(offset) > 2 ** 31 - 1) continue;
+      best = {
+        error,
+        plan: {
+          firstIsSource,
+          alu: clampsAtZero ? -source.zeroPoint : 0,
+          mul,
+          shift,
+          relu: clampsAtZero,
+          out: { offset, scale, truncate },
+        },
+      };
+    }
+  }
+  return best?.plan;
+}
