@@ -1,3 +1,4 @@
 // From ONNX to programs for accelerators.
 // Not a runtime: it touches no device.
 export * from './ir/index.js';
+export * from './targets/index.js';
