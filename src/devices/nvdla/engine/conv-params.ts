@@ -1,0 +1,166 @@
+// One convolution layer as the data path takes it: cubes, kernels, padding, conversion, as plain numbers.
+// Not registers: minus-one encodings are gone, addresses are DRAM offsets. Fact sheet sections 2.1, 2.2, 3.
+import { AccelError } from '../../../base/errors.js';
+
+/** Fields in the order they travel in an engine command; `u` marks addresses (unsigned), `i` everything else. */
+export const convLayout = {
+  /** 1: pitch-linear pixels (CDMA DATAIN_FORMAT PIXEL); 0: a feature cube. */
+  image: 'i',
+  /** CDMA PIXEL_FORMAT, images only. */
+  pixelFormat: 'i',
+  /** CDMA PIXEL_X_OFFSET: pixels between `inputAddress` and the first pixel, images only. */
+  pixelOffset: 'i',
+  /** 1: pixels are signed (PIXEL_SIGN_OVERRIDE). Features are always signed. */
+  pixelSigned: 'i',
+  /** First byte of the cube or image. */
+  inputAddress: 'u',
+  /** Second plane (U and V) of semi-planar images. */
+  inputAddress1: 'u',
+  /** Bytes from a line to the next; of the second plane; from a surface to the next; from an input cube to the next. */
+  lineStride: 'i',
+  lineStride1: 'i',
+  surfaceStride: 'i',
+  batchStride: 'i',
+  /** The input, in pixels and channels as CDMA reads it (not extended). */
+  width: 'i',
+  height: 'i',
+  channels: 'i',
+  /** Input cubes that share the kernels. */
+  batches: 'i',
+  /** CSC WEIGHT_WIDTH_EXT, HEIGHT_EXT, CHANNEL_EXT, plus one. Images: width 1, channels = kernel columns x pixel channels. */
+  kernelWidth: 'i',
+  kernelHeight: 'i',
+  kernelChannels: 'i',
+  /** Kernels: output channels. */
+  kernels: 'i',
+  /** In pixels, both modes. */
+  strideX: 'i',
+  strideY: 'i',
+  /** 1 is dense. Features only. */
+  dilationX: 'i',
+  dilationY: 'i',
+  padLeft: 'i',
+  padTop: 'i',
+  /** What a position outside the cube holds, after conversion; the low byte counts, as int8. */
+  padValue: 'i',
+  /** Packed as in fact sheet section 3.3, uncompressed. */
+  weightAddress: 'u',
+  weightBytes: 'i',
+  /** Kernel rows joined into one operation: 1, 2 or 4 (2 to the power of POST_Y_EXTENSION). 1 for features. */
+  jointRows: 'i',
+  /** Of the configuration, for int8: channels of a weight block, kernels of a group, channels of a surface. */
+  atomicC: 'i',
+  atomicK: 'i',
+  atom: 'i',
+  /** CDMA CVT_EN, and the converter: (x - offset) * scale, shifted right by `cvtTruncate`. */
+  cvt: 'i',
+  cvtOffset: 'i',
+  cvtScale: 'i',
+  cvtTruncate: 'i',
+  /** MEAN_FORMAT: 1 replaces `cvtOffset` by the mean of the element (after reordering: RY, GU, BV, AX). */
+  mean: 'i',
+  mean0: 'i',
+  mean1: 'i',
+  mean2: 'i',
+  mean3: 'i',
+  /** CACC CLIP_TRUNCATE. */
+  clipTruncate: 'i',
+  /** The output; right and bottom padding follow from it. */
+  outWidth: 'i',
+  outHeight: 'i',
+} as const;
+
+export type ConvParams = { [K in keyof typeof convLayout]: number };
+
+/** DRAM that a layer may use while it lives. `address` is a multiple of 16. */
+export interface ConvScratch {
+  readonly address: number;
+  readonly bytes: number;
+}
+
+/** How the elements of a pixel lie in memory. */
+export interface PixelLayout {
+  /** Elements of a pixel: the channels of the input. */
+  readonly elements: number;
+  /** Bytes of a pixel in the first plane. */
+  readonly pixelBytes: number;
+  /** Byte offset in the pixel of elements R, G, B, A (Y, U, V, A). Semi-planar: U and V in the second plane's pair. */
+  readonly order: readonly number[];
+  readonly planes: 1 | 2;
+}
+
+const packed = (...order: number[]): PixelLayout => ({ elements: 4, pixelBytes: 4, order, planes: 1 });
+
+/** The 8-bit formats by PIXEL_FORMAT. Fact sheet section 3.5. */
+const layouts: Readonly<Record<number, PixelLayout>> = {
+  0: { elements: 1, pixelBytes: 1, order: [0], planes: 1 },
+  12: packed(0, 1, 2, 3),
+  13: packed(2, 1, 0, 3),
+  14: packed(1, 2, 3, 0),
+  15: packed(3, 2, 1, 0),
+  16: packed(0, 1, 2, 3),
+  17: packed(2, 1, 0, 3),
+  18: packed(1, 2, 3, 0),
+  19: packed(3, 2, 1, 0),
+  26: packed(2, 1, 0, 3),
+  27: packed(1, 2, 3, 0),
+  28: { elements: 3, pixelBytes: 1, order: [0, 1, 0], planes: 2 },
+  29: { elements: 3, pixelBytes: 1, order: [0, 0, 1], planes: 2 },
+};
+
+/** @throws AccelError EOPNOTSUPP for formats of more than 8 bits, EINVAL for numbers that are none */
+export function pixelLayout(format: number): PixelLayout {
+  const layout = layouts[format];
+  if (layout !== undefined) return layout;
+  if (!Number.isInteger(format) || format < 0 || format > 35)
+    throw new AccelError('EINVAL', { field: 'PIXEL_FORMAT', reason: `${format} is no pixel format` });
+  throw new AccelError('EOPNOTSUPP', {
+    field: 'PIXEL_FORMAT',
+    reason: `format ${format} has elements of more than 8 bits; modelled: ${Object.keys(layouts).join(', ')}`,
+  });
+}
+
+function refuse(field: string, reason: string): never {
+  throw new AccelError('EINVAL', { field, reason });
+}
+
+/**
+ * Refuses a layer that the hardware could not run or the model does not.
+ * @throws AccelError EINVAL, EOPNOTSUPP with the field
+ */
+export function checkConv(params: ConvParams): void {
+  const positive = [
+    'width',
+    'height',
+    'channels',
+    'batches',
+    'kernelWidth',
+    'kernelHeight',
+    'kernelChannels',
+    'kernels',
+    'strideX',
+    'strideY',
+    'dilationX',
+    'dilationY',
+    'outWidth',
+    'outHeight',
+  ] as const;
+  for (const field of positive)
+    if (!(params[field] > 0)) refuse(field, `${params[field]}, must be at least 1`);
+  const { image, channels, kernelChannels, jointRows } = params;
+  if (image !== 0) {
+    const { elements } = pixelLayout(params.pixelFormat);
+    if (channels > elements)
+      refuse('channels', `${channels}, pixel format ${params.pixelFormat} has ${elements}`);
+    if (params.kernelWidth !== 1) refuse('kernelWidth', `${params.kernelWidth}, must be 1 for images`);
+    if (params.dilationX !== 1 || params.dilationY !== 1)
+      refuse('dilation', 'only feature cubes can be dilated');
+  } else if (channels !== kernelChannels) {
+    refuse('kernelChannels', `${kernelChannels}, the input has ${channels}`);
+  }
+  if (![1, 2, 4].includes(jointRows)) refuse('jointRows', `${jointRows}, must be 1, 2 or 4`);
+  if (image === 0 && jointRows !== 1) refuse('jointRows', `${jointRows}, must be 1 for features`);
+  const weights = params.kernels * params.kernelHeight * params.kernelWidth * kernelChannels;
+  if (params.weightBytes < weights)
+    refuse('weightBytes', `${params.weightBytes}, the kernels have ${weights}`);
+}
