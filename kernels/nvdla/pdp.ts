@@ -1,15 +1,11 @@
 // Pooling of one output row of one surface. Fact sheet section 2.6.
 // Not a split into strips: a strip's overlap changes nothing in the result.
 
-// @ts-ignore: decorator
-@inline
 function roundSat(x: v128): v128 {
   const sign = v128.and(x, i64x2.splat(0x8000000000000000));
   return i32x4.trunc_sat_f64x2_s_zero(f64x2.add(x, v128.or(sign, f64x2.splat(0.5))));
 }
 
-// @ts-ignore: decorator
-@inline
 function scaled(v: v128, factor: v128): v128 {
   const a = roundSat(f64x2.mul(f64x2.convert_low_i32x4_s(v), factor));
   const b = roundSat(f64x2.mul(f64x2.convert_low_i32x4_s(v128.shuffle<i64>(v, v, 1, 1)), factor));
@@ -85,12 +81,14 @@ export function poolAverage8(
   const byWidth = f64x2.splat(<f64>recipWidth / 65536.0);
   const byHeight = f64x2.splat(<f64>recipHeight / 65536.0);
   const low = i32x4.splat(255);
-  const rowsPad = load<i32>(pads + (<usize>(kernelHeight - (y1 - y0)) << 2)) * kernelWidth;
+  const rowsPad = load<i32>(pads + ((<usize>(kernelHeight - (y1 - y0))) << 2)) * kernelWidth;
   for (let ox: i32 = 0; ox < outWidth; ox++) {
     const left = ox * stride - padLeft;
     const x0 = max(left, 0);
     const x1 = max(x0, min(left + kernelWidth, width));
-    const pad = i32x4.splat(load<i32>(pads + (<usize>(kernelWidth - (x1 - x0)) << 2)) * (y1 - y0) + rowsPad);
+    const pad = i32x4.splat(
+      load<i32>(pads + ((<usize>(kernelWidth - (x1 - x0))) << 2)) * (y1 - y0) + rowsPad,
+    );
     for (let l: i32 = 0; l < atom; l += 8) {
       let sum = i16x8.splat(0);
       for (let y = y0; y < y1; y++) {

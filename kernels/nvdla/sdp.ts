@@ -5,21 +5,15 @@
 // a power of two. Rounding to nearest with ties away from zero is then trunc(x + copysign(0.5, x)); the truncating
 // conversion saturates to 32 bits as the hardware does.
 
-// @ts-ignore: decorator
-@inline
 function high(v: v128): v128 {
   return v128.shuffle<i64>(v, v, 1, 1);
 }
 
-// @ts-ignore: decorator
-@inline
 function join(low: v128, up: v128): v128 {
   return v128.shuffle<i64>(low, up, 0, 2);
 }
 
 /** Rounds to nearest, ties away from zero, and saturates to int32, in lanes 0 and 1. */
-// @ts-ignore: decorator
-@inline
 function roundSat(x: v128): v128 {
   const sign = v128.and(x, i64x2.splat(0x8000000000000000));
   return i32x4.trunc_sat_f64x2_s_zero(f64x2.add(x, v128.or(sign, f64x2.splat(0.5))));
@@ -69,7 +63,7 @@ export function stageX(
   const rates = f64x2.splat(rate);
   const still = mul == 0 && rate == 1;
   for (let g: i32 = 0; g < groups; g++) {
-    for (let l: usize = 0; l < <usize>lanes << 2; l += 16) {
+    for (let l: usize = 0; l < (<usize>lanes) << 2; l += 16) {
       let v = v128.load(tile);
       if (algo == 0) v = i32x4.max_s(v, v128.load(alu + l));
       else if (algo == 1) v = i32x4.min_s(v, v128.load(alu + l));
@@ -106,18 +100,14 @@ export function stageX(
 }
 
 /** `value` shifted right by `shift`, to nearest, ties away from zero. |value| < 2^63. */
-// @ts-ignore: decorator
-@inline
 function round64(value: i64, shift: i32): i64 {
   if (shift == 0) return value;
   if (shift > 63) return 0;
   const sign = value >> 63;
   const size = <u64>((value ^ sign) - sign);
-  return (<i64>((size + (<u64>1 << (shift - 1))) >> shift) ^ sign) - sign;
+  return ((<i64>((size + ((<u64>1) << (shift - 1))) >> shift)) ^ sign) - sign;
 }
 
-// @ts-ignore: decorator
-@inline
 function sat32(v: i64): i32 {
   return <i32>min<i64>(max<i64>(v, -2147483648), 2147483647);
 }
@@ -139,7 +129,7 @@ export function stageY(
 ): i32 {
   let unequal: i32 = 0;
   for (let g: i32 = 0; g < groups; g++) {
-    for (let l: usize = 0; l < <usize>lanes << 2; l += 4) {
+    for (let l: usize = 0; l < (<usize>lanes) << 2; l += 4) {
       let v = load<i32>(tile);
       if (mul != 0 && !(prelu != 0 && v >= 0)) {
         v = sat32(round64(<i64>v * <i64>load<i32>(mul + l), truncate));

@@ -13,3 +13,4 @@ export const nvdla: DeviceModel = {
   engine,
   scratchBytes: SCRATCH_BYTES,
 };
+export { traceNames, type TraceNames } from './names.js';

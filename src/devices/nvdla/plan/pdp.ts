@@ -27,7 +27,6 @@ export function planPdpSource(plan: Plan): Cube {
   if (PDP_RDMA.get('D_FLYING_MODE', 'FLYING_MODE') !== 1)
     throw new Refused('PDP_RDMA is on the fly, PDP is not');
   plan.checkInt8('PDP_RDMA', PDP_RDMA.get('D_DATA_FORMAT', 'INPUT_DATA'));
-  plan.checkRam('PDP_RDMA', PDP_RDMA.get('D_SRC_RAM_CFG', 'SRC_RAM_TYPE'));
   const shape = pdpShape(plan);
   const width = PDP_RDMA.get('D_DATA_CUBE_IN_WIDTH', 'CUBE_IN_WIDTH') + 1;
   const height = PDP_RDMA.get('D_DATA_CUBE_IN_HEIGHT', 'CUBE_IN_HEIGHT') + 1;
@@ -63,7 +62,6 @@ export function planPdp(plan: Plan): void {
   if (method > 2) throw new Refused(`PDP: method ${method}`);
   const outChannels = PDP.get('D_DATA_CUBE_OUT_CHANNEL', 'CUBE_OUT_CHANNEL') + 1;
   if (outChannels !== channels) throw new Refused(`PDP: ${channels} channels in, ${outChannels} out`);
-  plan.checkRam('PDP', PDP.get('D_DST_RAM_CFG', 'DST_RAM_TYPE'));
   const destination = plan.cube(
     address(PDP.word(table.D_DST_BASE_ADDR_HIGH), PDP.word(table.D_DST_BASE_ADDR_LOW)),
     { width: outWidth, height: outHeight, surfaces: Math.ceil(channels / atom), pixel: atom },

@@ -31,7 +31,10 @@ export class Plan {
     this.writer = writer;
   }
 
-  /** DRAM address of a range the operation uses. */
+  /**
+   * DRAM address of a range the operation uses. Both memory ports (RAM_TYPE: MC, CV) are wired to the one DMA path:
+   * system memory and CV-SRAM are parts of one address map.
+   */
   map(iova: number, bytes: number, access: 'read' | 'write'): number {
     const span = this.#port.dma.map(iova, bytes, access);
     if (span === undefined) throw new Faulted();
@@ -63,11 +66,6 @@ export class Plan {
   release(): void {
     for (const span of this.#spans.splice(0)) span.release();
     for (const address of this.#buffers.splice(0)) this.#port.memory.free(address);
-  }
-
-  /** Refuses what the configuration's memory ports do not reach: RAM_TYPE 0 is CV-SRAM where there is one. */
-  checkRam(unit: string, ramType: number): void {
-    if (this.config.cvsram && ramType === 0) throw new Refused(`${unit}: CV-SRAM is not modelled`);
   }
 
   /** Only int8 is modelled so far. */

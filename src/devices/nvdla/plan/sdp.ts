@@ -59,7 +59,6 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
     const line = width * atom;
     destination = { address: plan.buffer(surfaces * height * line), line, surface: height * line };
   } else {
-    plan.checkRam('SDP', SDP.get('D_DST_DMA_CFG', 'DST_RAM_TYPE'));
     destination = plan.cube(
       address(SDP.word(SDP.table.D_DST_BASE_ADDR_HIGH), SDP.word(SDP.table.D_DST_BASE_ADDR_LOW)),
       shape,
@@ -89,7 +88,6 @@ export function planSdpSource(plan: Plan, sdp: SdpShape): Cube {
   if (SDP_RDMA.get(mode, 'FLYING_MODE') !== 0) throw new Refused('SDP_RDMA is on the fly, SDP is not');
   plan.checkInt8('SDP_RDMA', SDP_RDMA.get(mode, 'IN_PRECISION'));
   checkShape(plan, sdp);
-  plan.checkRam('SDP_RDMA', SDP_RDMA.get('D_SRC_DMA_CFG', 'SRC_RAM_TYPE'));
   const { table } = SDP_RDMA;
   return plan.cube(
     address(SDP_RDMA.word(table.D_SRC_BASE_ADDR_HIGH), SDP_RDMA.word(table.D_SRC_BASE_ADDR_LOW)),
@@ -216,7 +214,6 @@ function withOperands(plan: Plan, name: string, stage: Stage, shape: Shape, rdma
   if (operandUse === 3 || (alu && operandUse === 0) || (mul && operandUse === 1)) {
     throw new Refused(`${name}: its RDMA fetches ${['mul', 'alu', 'both', 'nothing'][operandUse]}`);
   }
-  plan.checkRam(name, f.BRDMA_RAM_TYPE.get(rdma.cfg));
   const operandBytes = f.BRDMA_DATA_SIZE.get(rdma.cfg) + 1;
   const perElement = f.BRDMA_DATA_MODE.get(rdma.cfg);
   const pixel = shape.pixel * operandBytes * (operandUse === 2 ? 2 : 1);

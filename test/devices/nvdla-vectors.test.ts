@@ -1,0 +1,40 @@
+// Plays the vendor's traces and the C model's layers on the NVDLA model, registers to memory.
+// Not the driver's path: seam B only.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { cmodVectors, NvdlaRig, traceVectors } from '../support/nvdla-rig.js';
+import { needsShared } from '../support/shared.js';
+
+const sets = [
+  ...['nv_small', 'nv_large'].map((config) => ({
+    title: `C model layers of ${config}`,
+    config,
+    vectors: cmodVectors(config),
+  })),
+  ...['nv_small', 'nv_small_256_full', 'nv_medium_512', 'nv_medium_1024_full', 'nv_large'].map((config) => ({
+    title: `vendor traces of ${config}`,
+    config,
+    vectors: traceVectors(config),
+  })),
+];
+
+/** Units the model does not have yet. */
+const later = /^(conv|fused|img|dc|cdp)|lut|_(le|lo)_/;
+
+describe('NVDLA vectors', needsShared('vectors/nvdla'), () => {
+  for (const { title, config, vectors } of sets) {
+    describe(title, () => {
+      for (const { name, load } of vectors) {
+        it(`gives the recorded memory for ${name}`, { skip: later.test(name) }, async () => {
+          const rig = new NvdlaRig(config);
+          for (const result of await rig.play(load())) {
+            const { expected, difference } = result;
+            const where = `0x${expected.address.toString(16)}+${expected.bytes}`;
+            assert.ok(result.matches, `${where}: ${JSON.stringify(difference ?? 'CRC differs')}`);
+          }
+          assert.deepEqual(rig.faults, []);
+        });
+      }
+    });
+  }
+});

@@ -1,0 +1,245 @@
+// An NVDLA model on a slot of its own, with DRAM, engines inline, and a player's view of it.
+// Not a machine: no driver, no core.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { TestClock } from '../../src/base/clock.js';
+import { pageAlign, type SystemMemory } from '../../src/base/memory.js';
+import { compileModule, instantiate, sharedMemory, type WasmModule } from '../../src/base/wasm.js';
+import type { Domain } from '../../src/bus/iommu.js';
+import { Slot } from '../../src/bus/platform.js';
+import type { EngineHandle, FaultHooks } from '../../src/bus/port.js';
+import { nvdla, traceNames } from '../../src/devices/nvdla/index.js';
+import {
+  footprint,
+  parseCmod,
+  parseTrace,
+  play,
+  type CheckResult,
+  type PlayTarget,
+  type Vector,
+} from '../../src/machine/vectors/index.js';
+import { root, shared } from './shared.js';
+
+let compiled: WasmModule | undefined;
+
+export function kernelModule(): WasmModule {
+  compiled ??= compileModule(readFileSync(join(root, 'dist/kernels/nvdla.wasm')));
+  return compiled;
+}
+
+/** Pages handed out upwards and taken back only when they were the last. */
+class BumpMemory implements SystemMemory {
+  readonly memory;
+  readonly bytes;
+  readonly words;
+  readonly view;
+  readonly size: number;
+  used = 0;
+  #next = 1 << 20;
+  readonly #sizes = new Map<number, number>();
+
+  constructor(mebibytes: number) {
+    this.size = mebibytes * 1048576;
+    this.memory = sharedMemory(this.size);
+    this.bytes = new Uint8Array(this.memory.buffer);
+    this.words = new Uint32Array(this.memory.buffer);
+    this.view = new DataView(this.memory.buffer);
+  }
+
+  allocate(bytes: number): number {
+    const address = this.#next;
+    this.#next += pageAlign(bytes);
+    this.used += pageAlign(bytes);
+    this.#sizes.set(address, pageAlign(bytes));
+    return address;
+  }
+
+  free(address: number): void {
+    const size = this.#sizes.get(address) ?? 0;
+    this.#sizes.delete(address);
+    this.used -= size;
+    this.bytes.fill(0, address, address + size);
+    if (address + size === this.#next) this.#next = address;
+  }
+}
+
+const noFaults: FaultHooks = { take: () => false };
+
+/** One NVDLA with DRAM behind it. */
+export class NvdlaRig {
+  readonly clock = new TestClock();
+  readonly memory: SystemMemory;
+  readonly slot: Slot;
+  readonly domain: Domain;
+  readonly guestErrors: string[] = [];
+  readonly faults: string[] = [];
+  readonly config: string;
+  interrupts = 0;
+  #waiter: (() => void) | undefined;
+  readonly #mapped: { iova: number; end: number; physical: number }[] = [];
+
+  constructor(config: string, options: { mebibytes?: number } = {}) {
+    this.config = config;
+    this.memory = new BumpMemory(options.mebibytes ?? 256);
+    this.slot = new Slot({
+      name: 'nvdla',
+      clock: this.clock,
+      memory: this.memory,
+      faults: noFaults,
+      irqs: 1,
+      engine: () => this.#engine(),
+      guestError: (text) => {
+        if (!this.guestErrors.includes(text)) this.guestErrors.push(text);
+      },
+    });
+    this.slot.plug(nvdla.create(this.slot.port, { config }));
+    this.domain = this.slot.dma.createDomain();
+    this.slot.dma.attach(this.domain);
+    this.slot.dma.onFault((fault) =>
+      this.faults.push(`${fault.access} 0x${fault.iova.toString(16)}: ${fault.reason}`),
+    );
+    this.slot.line(0).connect(() => {
+      this.interrupts++;
+      const waiter = this.#waiter;
+      this.#waiter = undefined;
+      waiter?.();
+      // The line is level: reading and clearing happens in the waiter, soon.
+    });
+  }
+
+  read32(offset: number): number {
+    return this.slot.model.read32(0, offset);
+  }
+
+  write32(offset: number, value: number): void {
+    this.slot.model.write32(0, offset, value);
+  }
+
+  /** Maps device addresses to fresh DRAM. */
+  map(iova: number, bytes: number, access: 'read' | 'write' | 'read-write' = 'read-write'): void {
+    const physical = this.memory.allocate(bytes);
+    this.domain.map(iova, physical, pageAlign(bytes), access);
+    this.#mapped.push({ iova, end: iova + pageAlign(bytes), physical });
+  }
+
+  /** The memory behind device addresses. */
+  bytes(iova: number, bytes: number): Uint8Array {
+    const run = this.#mapped.find((mapping) => iova >= mapping.iova && iova + bytes <= mapping.end);
+    if (run === undefined) throw new RangeError(`0x${iova.toString(16)}+${bytes} is not mapped`);
+    const at = run.physical + (iova - run.iova);
+    return this.memory.bytes.subarray(at, at + bytes);
+  }
+
+  /** Maps and plays a vector. The results of its checks. */
+  async play(vector: Vector): Promise<CheckResult[]> {
+    for (const range of footprint(vector, 1 << 16)) this.map(range.start, range.end - range.start);
+    const target: PlayTarget = {
+      read32: (offset) => this.read32(offset),
+      write32: (offset, value) => this.write32(offset, value),
+      memory: (_space, address, bytes) => this.bytes(address, bytes),
+      interrupt: () => this.#interrupt(),
+      interruptStatus: traceNames(this.config).interruptStatus,
+    };
+    return play(vector, target);
+  }
+
+  async #interrupt(): Promise<void> {
+    let raised = false;
+    const waiting = new Promise<void>((resolve) => {
+      this.#waiter = () => {
+        raised = true;
+        resolve();
+      };
+    });
+    // Engines run inline, so an interrupt that does not come within a few turns never comes.
+    await Promise.race([waiting, this.clock.settle(1000)]);
+    if (!raised) {
+      throw new Error(
+        `no interrupt: ${[...this.guestErrors, ...this.faults].join('; ') || 'nothing was said'}`,
+      );
+    }
+  }
+
+  #engine(): EngineHandle {
+    const bytes = nvdla.scratchBytes;
+    const engine = nvdla.engine!({
+      memory: this.memory.memory,
+      kernels: instantiate(kernelModule(), this.memory.memory),
+      scratch: { address: this.memory.allocate(bytes), bytes },
+    });
+    const result = new Int32Array(16);
+    let generation = 0;
+    return {
+      commandWords: 512,
+      submit: (command, done) => {
+        const copy = command.slice();
+        const mine = generation;
+        this.clock.post(() => {
+          if (mine !== generation) return;
+          result.fill(0);
+          engine.execute(copy, result);
+          done(result);
+        });
+      },
+      abort: () => {
+        generation++;
+      },
+    };
+  }
+}
+
+/** The single-layer vectors of one configuration, by name. */
+export function cmodVectors(config: string): { name: string; load(): Vector }[] {
+  const folder = shared(`vectors/nvdla-cmod/${config}`);
+  if (folder === undefined) return [];
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.json'))
+    .sort()
+    .map((file) => ({
+      name: file.replace('.json', ''),
+      load: () =>
+        parseCmod(JSON.parse(readFileSync(join(folder, file), 'utf8')), (name) =>
+          gunzipSync(readFileSync(join(folder, name))),
+        ),
+    }));
+}
+
+/** The vendor's register traces of one configuration, by name. */
+export function traceVectors(config: string): { name: string; load(): Vector }[] {
+  const folder = shared(`vectors/nvdla/traces/${config}`);
+  if (folder === undefined) return [];
+  const text = (path: string): string => gunzipSync(readFileSync(path)).toString('latin1');
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort()
+    .map((name) => ({
+      name,
+      load: () =>
+        parseTrace({
+          name,
+          config,
+          text: text(join(folder, name, `${name}.cfg.gz`)),
+          names: traceNames(config),
+          readData: (file) => readTraceData(join(folder, name), file),
+        }),
+    }));
+
+  function readTraceData(place: string, file: string): string {
+    const candidates = [
+      join(place, `${file}.gz`),
+      join(place, '../../memory_surface_warehouse', `${file}.gz`),
+      // The image tests share one picture, kept once.
+      ...(/^img_.*_dt\.dat$/.test(file) ? [join(place, '../../nv_small/img_51x96x4_common_dt.dat.gz')] : []),
+    ];
+    for (const candidate of candidates) {
+      try {
+        return text(candidate);
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'ENOENT') throw error;
+      }
+    }
+    throw new Error(`${file} is nowhere`);
+  }
+}
