@@ -102,12 +102,13 @@ export class Core {
    * @throws AccelError ENODEV, EBUSY with `exclusive`, and what the driver's open throws
    */
   open(
-    device: AccelDevice<never> | AccelDevice | number | string,
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a device of any driver
+    device: AccelDevice<any> | number | string,
     process: Process,
     { exclusive = false, nonblock = false }: OpenOptions = {},
   ): LocalFile {
     const call = 'open';
-    const target = typeof device === 'object' ? (device as AccelDevice) : this.device(device);
+    const target: AccelDevice = typeof device === 'object' ? device : this.device(device);
     if (target.unplugged) throw new AccelError('ENODEV', { call, reason: `${target.name} is gone` });
     if (exclusive) throw new AccelError('EBUSY', { call, reason: 'an accel node is never exclusive' });
     return new LocalFile(new ClientFile(target, process, ++this.#clients), nonblock);

@@ -69,9 +69,9 @@ export function dispatch(
   const size = requestSize(request);
   const caller = requestDirection(request);
   const kernel = requestDirection(def.request);
-  const copyIn = caller.write && kernel.write;
-  const copyOut = caller.read && kernel.read;
-  if ((copyIn || copyOut) && size > 0 && (argument === undefined || argument.length < size)) {
+  const copyIn = size > 0 && caller.write && kernel.write;
+  const copyOut = size > 0 && caller.read && kernel.read;
+  if ((copyIn || copyOut) && (argument === undefined || argument.length < size)) {
     const reason = `${argument?.length ?? 0} bytes of argument, the request says ${size}`;
     throw new AccelError('EFAULT', { call: def.name, reason });
   }
