@@ -1,3 +1,5 @@
 // The NVDLA driver.
 // Not the device: nothing here reaches round the bus.
-export {};
+export { DEFAULT_TIMEOUT_NS, type NvdlaDevice } from './device.js';
+export { nvdla } from './driver.js';
+export { match, probe } from './probe.js';
