@@ -1,0 +1,49 @@
+// Boards as data: which models sit where, with which options. `nvdla:nv_large` is a board.
+// Not wiring: machine.ts reads this and does it.
+import { nvdla } from '../devices/nvdla/index.js';
+import type { DeviceModel } from '../bus/port.js';
+
+export interface BoardDevice {
+  readonly model: DeviceModel;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly bus: 'platform';
+  /** Name on its bus: address and node name, as Linux names platform devices. */
+  readonly busName: string;
+  /** Device-tree compatible strings, most specific first. */
+  readonly compatible: readonly string[];
+  readonly irqs: number;
+}
+
+export interface Board {
+  /** `nvdla:nv_large`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly devices: readonly BoardDevice[];
+}
+
+function nvdlaBoard(config: string, summary: string): Board {
+  const compatible = config === 'nv_full' ? 'nvidia,nvdla_os_initial' : `nvidia,${config}`;
+  const device: BoardDevice = {
+    model: nvdla,
+    options: { config },
+    bus: 'platform',
+    busName: '10200000.nvdla',
+    compatible: [compatible],
+    irqs: 1,
+  };
+  return { name: `nvdla:${config}`, summary, devices: [device] };
+}
+
+export const boards: readonly Board[] = [
+  nvdlaBoard('nv_small', '64 MACs, int8, 8-byte atoms'),
+  nvdlaBoard('nv_small_256', '256 MACs, int8, 8-byte atoms'),
+  nvdlaBoard('nv_small_256_full', '256 MACs, int8, element-wise stage and tables'),
+  nvdlaBoard('nv_medium_512', '512 MACs, int8, 16-byte atoms'),
+  nvdlaBoard('nv_medium_1024_full', '1024 MACs, int8, element-wise stage and tables'),
+  nvdlaBoard('nv_large', '2048 MACs, int8, element-wise stage and tables'),
+  nvdlaBoard('nv_full', '2048 MACs, int8, int16 and fp16, BDMA and RUBIK'),
+];
+
+export function boardByName(name: string): Board | undefined {
+  return boards.find((board) => board.name === name);
+}

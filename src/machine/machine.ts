@@ -1,0 +1,143 @@
+// A system: DRAM, buses with models, the core with drivers. The only place that knows all of them.
+// Not a platform: clock, engine host and kernels are handed in, so the same system runs in Node and in a browser.
+import type { Clock } from '../base/clock.js';
+import { DisposableStack } from '../base/disposable.js';
+import { AccelError } from '../base/errors.js';
+import { platformDevice, Slot } from '../bus/platform.js';
+import type { EngineHandle, VirtualDevice } from '../bus/port.js';
+import { Core } from '../core/core.js';
+import type { AccelDevice } from '../core/device.js';
+import { boardByName, boards, type Board, type BoardDevice } from './boards.js';
+import { Dram } from './dram.js';
+import { driverFor } from './drivers.js';
+import { faultyHandle, type EngineHost } from './engines.js';
+import { Faults } from './faults.js';
+
+export interface MachineOptions {
+  /** Board names: `nvdla:nv_large`. One machine may carry several, and the same one twice. */
+  readonly boards: readonly string[];
+  readonly clock: Clock;
+  /** Owned by the machine from now on. */
+  readonly engines: EngineHost;
+  /** MiB of DRAM. Default 1024; costs nothing until touched. */
+  readonly dram?: number;
+  /** Told about mistakes of drivers and programs towards a device, once per text. */
+  onGuestError?(device: string, text: string): void;
+  /** Binds no driver: for tools that play register traces. */
+  readonly bare?: boolean;
+}
+
+/** One virtual device in its slot, with the driver's node where one is bound. */
+export interface MachineDevice {
+  readonly board: Board;
+  readonly spec: BoardDevice;
+  readonly slot: Slot;
+  readonly model: VirtualDevice;
+  readonly faults: Faults;
+  /** Undefined on a bare machine. */
+  readonly accel: AccelDevice<unknown> | undefined;
+  /** Mistakes reported so far. */
+  readonly guestErrors: ReadonlySet<string>;
+}
+
+/** Spacing of device windows on one machine, so that bus names stay unique. */
+const WINDOW_SPACING = 0x100000;
+
+export class Machine implements Disposable {
+  readonly memory: Dram;
+  readonly core: Core;
+  readonly clock: Clock;
+  readonly engines: EngineHost;
+  readonly devices: MachineDevice[] = [];
+  readonly #owned = new DisposableStack();
+  readonly #onGuestError: MachineOptions['onGuestError'];
+
+  /** @throws AccelError ENODEV for a board that is not known, ENOMEM when scratch does not fit */
+  constructor(options: MachineOptions) {
+    this.clock = options.clock;
+    this.engines = this.#owned.use(options.engines);
+    this.#onGuestError = options.onGuestError;
+    this.memory = new Dram(options.dram ?? 1024);
+    this.core = new Core({ clock: options.clock, memory: this.memory });
+    try {
+      for (const name of options.boards) {
+        const board = boardByName(name);
+        if (board === undefined) {
+          const known = boards.map((candidate) => candidate.name).join(', ');
+          throw new AccelError('ENODEV', { field: 'board', reason: `${name} is none of ${known}` });
+        }
+        for (const spec of board.devices) this.#plug(board, spec, options.bare ?? false);
+      }
+    } catch (error) {
+      this.#owned.dispose();
+      throw error;
+    }
+  }
+
+  /** The device with that minor name (`accel0`), bus name, or board name; the first of several. */
+  device(name: string): MachineDevice | undefined {
+    return this.devices.find(
+      (device) => device.accel?.name === name || device.slot.name === name || device.board.name === name,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    for (const device of this.devices) device.slot.remove();
+    this.#owned.dispose();
+  }
+
+  #plug(board: Board, spec: BoardDevice, bare: boolean): void {
+    const busName = uniqueName(spec.busName, this.devices.length);
+    const faults = new Faults();
+    const guestErrors = new Set<string>();
+    const guestError = (text: string): void => {
+      if (guestErrors.has(text)) return;
+      guestErrors.add(text);
+      this.#onGuestError?.(busName, text);
+    };
+    const slot: Slot = new Slot({
+      name: busName,
+      clock: this.clock,
+      memory: this.memory,
+      faults,
+      irqs: spec.irqs,
+      engine: (unit) => this.#engine(spec, `${busName}/${unit}`, faults),
+      guestError,
+      onIrq: (index) => this.#trace(9, busName, `irq ${index}`),
+    });
+    const model = spec.model.create(slot.port, spec.options);
+    slot.plug(model);
+    let accel: AccelDevice<unknown> | undefined;
+    if (!bare) {
+      const device = platformDevice(slot, spec.compatible);
+      accel = driverFor(device)?.probe(device, this.core);
+    }
+    this.devices.push({ board, spec, slot, model, faults, accel, guestErrors });
+  }
+
+  #engine(spec: BoardDevice, name: string, faults: Faults): EngineHandle {
+    const bytes = spec.model.scratchBytes;
+    const address = this.memory.allocate(bytes);
+    this.#owned.defer(() => this.memory.free(address));
+    const handle = this.engines.start({
+      model: spec.model,
+      name,
+      memory: this.memory,
+      scratch: { address, bytes },
+    });
+    return faultyHandle(handle, faults, {
+      started: () => this.#trace(7, name, 'start'),
+      finished: () => this.#trace(8, name, 'done'),
+    });
+  }
+
+  #trace(step: 7 | 8 | 9, unit: string, what: string): void {
+    if (this.core.trace.enabled) this.core.trace.emit(step, { unit, what });
+  }
+}
+
+/** `10200000.nvdla` with its address moved by `index` windows. */
+function uniqueName(busName: string, index: number): string {
+  const [address, node] = busName.split('.');
+  return `${(parseInt(address!, 16) + index * WINDOW_SPACING).toString(16)}.${node}`;
+}

@@ -1,0 +1,139 @@
+// Engines in worker threads: one thread per hardware unit, started with its first command.
+// Not a pool: an engine keeps its thread, so its packed operands stay in that core's cache.
+import { Worker } from 'node:worker_threads';
+import type { EngineDone, EngineHandle } from '../bus/port.js';
+import {
+  COMMAND_WORDS,
+  RESULT_WORDS,
+  type EngineHost,
+  type EngineRequest,
+  type Kernels,
+} from '../machine/engines.js';
+import { EngineRing, SLOTS } from './engine-ring.js';
+import type { EngineWorkerData } from './engine-worker.js';
+
+interface Pending {
+  readonly command: Int32Array | undefined;
+  readonly generation: number;
+  readonly done: EngineDone;
+}
+
+class WorkerEngine implements EngineHandle {
+  readonly commandWords = COMMAND_WORDS;
+  readonly #request: EngineRequest;
+  readonly #kernels: Kernels;
+  readonly #ring = new EngineRing();
+  /** Submitted to the ring, oldest first, then (with their command) those that wait for a slot. */
+  readonly #pending: Pending[] = [];
+  #inRing = 0;
+  readonly #result = new Int32Array(RESULT_WORDS);
+  #next = 0;
+  #generation = 0;
+  #worker: Worker | undefined;
+  #waiting = false;
+  #failure: Error | undefined;
+
+  constructor(request: EngineRequest, kernels: Kernels) {
+    this.#request = request;
+    this.#kernels = kernels;
+  }
+
+  submit(command: Int32Array, done: EngineDone): void {
+    this.#start();
+    const room = this.#inRing < SLOTS && this.#inRing === this.#pending.length;
+    this.#pending.push({ command: room ? undefined : command.slice(), generation: this.#generation, done });
+    if (room) this.#push(command);
+    this.#wait();
+  }
+
+  abort(): void {
+    this.#generation++;
+  }
+
+  stop(): void {
+    this.abort();
+    this.#ring.stop();
+    void this.#worker?.terminate();
+    this.#worker = undefined;
+  }
+
+  #push(command: Int32Array): void {
+    this.#ring.push(command);
+    this.#inRing++;
+  }
+
+  #start(): void {
+    if (this.#worker !== undefined) return;
+    const { model, name, memory, scratch } = this.#request;
+    const module = this.#kernels[model.name];
+    if (module === undefined) throw new Error(`no kernel module for ${model.name}`);
+    const workerData: EngineWorkerData = {
+      model: model.name,
+      name,
+      memory: memory.memory,
+      module,
+      scratch,
+      ring: this.#ring.buffer,
+    };
+    this.#worker = new Worker(new URL('./engine-worker.js', import.meta.url), { workerData, name });
+    // A defect in an engine must not look like a hang.
+    this.#worker.on('error', (error) => {
+      this.#failure = error;
+      throw error;
+    });
+  }
+
+  /** One asynchronous wait at a time serves all commands in flight. */
+  #wait(): void {
+    if (this.#waiting || this.#inRing === 0 || this.#failure !== undefined) return;
+    // A pending waitAsync does not keep the process alive; the worker does.
+    this.#worker?.ref();
+    this.#waiting = true;
+    const changed = this.#ring.completion(this.#next);
+    const resume = (): void => {
+      this.#waiting = false;
+      this.#drain();
+      if (this.#inRing === 0) this.#worker?.unref();
+      this.#wait();
+    };
+    if (changed === undefined) queueMicrotask(resume);
+    else void changed.then(resume);
+  }
+
+  #drain(): void {
+    while (this.#next !== this.#ring.completed) {
+      // Copied out first: `done` may submit, and with a full ring that is the slot it gets.
+      this.#result.set(this.#ring.result(this.#next));
+      this.#next = (this.#next + 1) | 0;
+      this.#inRing--;
+      const { done, generation } = this.#pending.shift()!;
+      if (generation === this.#generation) done(this.#result);
+      const waiting = this.#pending[this.#inRing];
+      if (waiting?.command !== undefined) {
+        this.#pending[this.#inRing] = { ...waiting, command: undefined };
+        this.#push(waiting.command);
+      }
+    }
+  }
+}
+
+export class WorkerEngines implements EngineHost {
+  readonly kind = 'worker';
+  readonly #kernels: Kernels;
+  readonly #engines: WorkerEngine[] = [];
+
+  constructor(kernels: Kernels) {
+    this.#kernels = kernels;
+  }
+
+  start(request: EngineRequest): EngineHandle {
+    const engine = new WorkerEngine(request, this.#kernels);
+    this.#engines.push(engine);
+    return engine;
+  }
+
+  [Symbol.dispose](): void {
+    for (const engine of this.#engines) engine.stop();
+    this.#engines.length = 0;
+  }
+}
