@@ -1,3 +1,16 @@
-// Runs the benchmarks; each prints a ratio against a named peer.
+// Runs the benchmarks; each prints a ratio against a named peer in the same run. `npm run bench -- job` runs one.
 // Not a test: no time is asserted.
-export {};
+import { conv } from './conv.js';
+import { job } from './job.js';
+import { mmio } from './mmio.js';
+import { models } from './models.js';
+
+const benchmarks: Readonly<Record<string, () => Promise<void>>> = { mmio, job, conv, models };
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => benchmarks[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`no benchmark ${unknown.join(', ')}: there are ${Object.keys(benchmarks).join(', ')}`);
+  process.exit(2);
+}
+for (const name of asked.length > 0 ? asked : Object.keys(benchmarks)) await benchmarks[name]!();
