@@ -14,7 +14,11 @@ export interface Row {
 }
 
 /** Microseconds per call, median and 99th percentile of `runs` awaited calls. */
-export async function latency(run: () => unknown, runs = 3000, warmup = 300): Promise<{ p50: number; p99: number }> {
+export async function latency(
+  run: () => unknown,
+  runs = 3000,
+  warmup = 300,
+): Promise<{ p50: number; p99: number }> {
   for (let i = 0; i < warmup; i++) await run();
   const times = new Float64Array(runs);
   for (let i = 0; i < runs; i++) {
@@ -45,7 +49,10 @@ export function print(title: string, rows: readonly Row[]): void {
     style: { head: [], border: [] },
     colAligns: ['left', 'right', 'right', 'left', 'right', 'left'],
   });
-  for (const row of rows) table.push([row.what, row.ours, row.peer, row.peerName, row.ratio.toFixed(2), row.aim]);
-  console.log(`\n${title} (${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, Node ${process.version})`);
+  for (const row of rows)
+    table.push([row.what, row.ours, row.peer, row.peerName, row.ratio.toFixed(2), row.aim]);
+  console.log(
+    `\n${title} (${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, Node ${process.version})`,
+  );
   console.log(table.toString());
 }

@@ -14,7 +14,11 @@ export async function loadOrt(): Promise<Ort> {
 }
 
 export function session(ort: Ort, model: Uint8Array): Promise<InferenceSession> {
-  return ort.InferenceSession.create(model, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
+  return ort.InferenceSession.create(model, {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+  });
 }
 
 /** A model with one Add of two scalars: what a call of the peer costs when there is nothing to do. */

@@ -45,7 +45,10 @@ export interface EngineHandle {
    * inside submit.
    */
   submit(command: Int32Array, done: EngineDone): void;
-  /** Forgets every command in flight: their `done` is never called. What they write may still reach memory. */
+  /**
+   * Forgets every command in flight: their `done` is never called, and when this returns nothing of theirs reaches memory any
+   * more. May block for as long as the command being executed takes.
+   */
   abort(): void;
 }
 
@@ -57,7 +60,7 @@ export interface Engine {
 
 export interface EngineContext {
   readonly memory: WasmMemory;
-  /** Exports of the kernel module of the same name, instantiated over `memory`. */
+  /** Exports of the kernel module of the same name, instantiated over `memory`; undefined when the model has none. */
   readonly kernels: unknown;
   /** DRAM that this engine alone may use for tiles and packed operands. */
   readonly scratch: { readonly address: number; readonly bytes: number };
@@ -117,6 +120,8 @@ export interface DeviceModel {
   create(port: DevicePort, options: Readonly<Record<string, unknown>>): VirtualDevice;
   /** Absent when the model has no data path of its own. */
   readonly engine?: EngineFactory;
+  /** False when the engine has no kernel module; else dist/kernels/<name>.wasm is instantiated for it. */
+  readonly kernels?: boolean;
   /** Bytes of scratch per engine. */
   readonly scratchBytes: number;
 }

@@ -1,5 +1,6 @@
 // Boards as data: which models sit where, with which options. `nvdla:nv_large` is a board.
 // Not wiring: machine.ts reads this and does it.
+import { nullDevice } from '../devices/null/index.js';
 import { nvdla } from '../devices/nvdla/index.js';
 import type { DeviceModel } from '../bus/port.js';
 
@@ -41,6 +42,20 @@ export const boards: readonly Board[] = [
   nvdlaBoard('nv_medium_512', '512 MACs, int8, 16-byte atoms'),
   nvdlaBoard('nv_medium_1024_full', '1024 MACs, int8, element-wise stage and tables'),
   nvdlaBoard('nv_large', '2048 MACs, int8, element-wise stage and tables'),
+  {
+    name: 'null',
+    summary: 'copies, fills, waits: for tests of the core, and to start a driver from',
+    devices: [
+      {
+        model: nullDevice,
+        options: {},
+        bus: 'platform',
+        busName: '10000000.null',
+        compatible: ['accel,null'],
+        irqs: 1,
+      },
+    ],
+  },
   nvdlaBoard('nv_full', '2048 MACs, int8, int16 and fp16, BDMA and RUBIK'),
 ];
 

@@ -26,12 +26,12 @@ export interface EngineHost extends Disposable {
   start(request: EngineRequest): EngineHandle;
 }
 
-/** Makes the engine of a request; used by every host. */
+/** Makes the engine of a request; used by every host. A model without kernels gets none. */
 export function createEngine(request: EngineRequest, module: WasmModule | undefined): Engine {
   const { model, memory, scratch } = request;
   if (model.engine === undefined) throw new Error(`model ${model.name} has no engine`);
-  if (module === undefined) throw new Error(`no kernel module for ${model.name}`);
-  return model.engine({ memory: memory.memory, kernels: instantiate(module, memory.memory), scratch });
+  const kernels = module === undefined ? undefined : instantiate(module, memory.memory);
+  return model.engine({ memory: memory.memory, kernels, scratch });
 }
 
 /** Runs each command when the caller's stack has unwound: deterministic, one after the other. */

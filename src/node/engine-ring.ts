@@ -10,6 +10,7 @@ export const SLOTS = 64;
 const SUBMITTED = 0;
 const COMPLETED = 1;
 const STOP = 2;
+const ABORT = 3;
 const CONTROL_WORDS = 16;
 
 /** Words of one slot: length, command. */
@@ -82,6 +83,19 @@ export class EngineRing {
   completion(seen: number): Promise<unknown> | undefined {
     const wait = Atomics.waitAsync(this.#control, COMPLETED, seen);
     return wait.async ? wait.value : undefined;
+  }
+
+  get aborting(): boolean {
+    return Atomics.load(this.#control, ABORT) !== 0;
+  }
+
+  /** The core's side: has what waits skipped and blocks until the engine is idle. */
+  abort(): void {
+    Atomics.store(this.#control, ABORT, 1);
+    for (let seen = this.completed; seen !== this.submitted; seen = this.completed) {
+      Atomics.wait(this.#control, COMPLETED, seen);
+    }
+    Atomics.store(this.#control, ABORT, 0);
   }
 
   stop(): void {

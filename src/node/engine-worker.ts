@@ -11,7 +11,7 @@ export interface EngineWorkerData {
   readonly model: string;
   readonly name: string;
   readonly memory: WasmMemory;
-  readonly module: WasmModule;
+  readonly module: WasmModule | undefined;
   readonly scratch: { readonly address: number; readonly bytes: number };
   readonly ring: SharedArrayBuffer;
 }
@@ -28,8 +28,10 @@ for (;;) {
   ring.waitForCommand();
   if (ring.stopped) break;
   const at = ring.completed;
-  const result = ring.result(at);
-  result.fill(0);
-  engine.execute(ring.command(at), result);
+  if (!ring.aborting) {
+    const result = ring.result(at);
+    result.fill(0);
+    engine.execute(ring.command(at), result);
+  }
   ring.complete();
 }

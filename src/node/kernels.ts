@@ -11,7 +11,9 @@ let loaded: Kernels | undefined;
 /** Every model's module, compiled once per process. */
 export function loadKernels(): Kernels {
   loaded ??= Object.fromEntries(
-    models.filter((model) => model.engine !== undefined).map((model) => [model.name, load(model.name)]),
+    models
+      .filter((model) => model.engine !== undefined && model.kernels !== false)
+      .map((model) => [model.name, load(model.name)]),
   );
   return loaded;
 }

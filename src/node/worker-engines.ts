@@ -14,7 +14,6 @@ import type { EngineWorkerData } from './engine-worker.js';
 
 interface Pending {
   readonly command: Int32Array | undefined;
-  readonly generation: number;
   readonly done: EngineDone;
 }
 
@@ -28,7 +27,6 @@ class WorkerEngine implements EngineHandle {
   #inRing = 0;
   readonly #result = new Int32Array(RESULT_WORDS);
   #next = 0;
-  #generation = 0;
   #worker: Worker | undefined;
   #waiting = false;
   #failure: Error | undefined;
@@ -41,17 +39,22 @@ class WorkerEngine implements EngineHandle {
   submit(command: Int32Array, done: EngineDone): void {
     this.#start();
     const room = this.#inRing < SLOTS && this.#inRing === this.#pending.length;
-    this.#pending.push({ command: room ? undefined : command.slice(), generation: this.#generation, done });
+    this.#pending.push({ command: room ? undefined : command.slice(), done });
     if (room) this.#push(command);
     this.#wait();
   }
 
   abort(): void {
-    this.#generation++;
+    if (this.#pending.length === 0) return;
+    this.#ring.abort();
+    this.#pending.length = 0;
+    this.#inRing = 0;
+    this.#next = this.#ring.completed;
   }
 
   stop(): void {
-    this.abort();
+    this.#pending.length = 0;
+    this.#inRing = 0;
     this.#ring.stop();
     void this.#worker?.terminate();
     this.#worker = undefined;
@@ -66,7 +69,6 @@ class WorkerEngine implements EngineHandle {
     if (this.#worker !== undefined) return;
     const { model, name, memory, scratch } = this.#request;
     const module = this.#kernels[model.name];
-    if (module === undefined) throw new Error(`no kernel module for ${model.name}`);
     const workerData: EngineWorkerData = {
       model: model.name,
       name,
@@ -106,8 +108,8 @@ class WorkerEngine implements EngineHandle {
       this.#result.set(this.#ring.result(this.#next));
       this.#next = (this.#next + 1) | 0;
       this.#inRing--;
-      const { done, generation } = this.#pending.shift()!;
-      if (generation === this.#generation) done(this.#result);
+      const { done } = this.#pending.shift()!;
+      done(this.#result);
       const waiting = this.#pending[this.#inRing];
       if (waiting?.command !== undefined) {
         this.#pending[this.#inRing] = { ...waiting, command: undefined };

@@ -22,7 +22,10 @@ describe('engines', () => {
     const inline = await bytesWith('inline');
     assert.deepEqual(await bytesWith('worker'), inline);
     const saturating = (i: number): number => Math.min(127, (((i * 7) << 24) >> 24) + 100) & 0xff;
-    assert.deepEqual(inline, inline.map((_, i) => saturating(i)));
+    assert.deepEqual(
+      inline,
+      inline.map((_, i) => saturating(i)),
+    );
   });
 
   it('serve 200 jobs submitted at once, from two files', async () => {
@@ -32,7 +35,12 @@ describe('engines', () => {
       Array.from({ length: 200 }, (_, i) => sdpJob(files[i % 2]!, { atom: 8, add: i % 100 })),
     );
     await Promise.all(jobs.map((job) => job.submit()));
-    jobs.forEach((job, i) => assert.ok(job.result.every((byte) => byte === i % 100), `job ${i}`));
+    jobs.forEach((job, i) =>
+      assert.ok(
+        job.result.every((byte) => byte === i % 100),
+        `job ${i}`,
+      ),
+    );
     for (const file of files) await file.close();
     system[Symbol.dispose]();
   });

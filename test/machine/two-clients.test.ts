@@ -43,7 +43,11 @@ describe('two clients of one NVDLA', () => {
     const kept = others.map((other) => outcome(other.submit()));
     await clock.settle();
     assert.equal(lost.state, 'pending');
-    assert.deepEqual(kept.map(({ state }) => state), Array(5).fill('pending'), 'they wait behind the hang');
+    assert.deepEqual(
+      kept.map(({ state }) => state),
+      Array(5).fill('pending'),
+      'they wait behind the hang',
+    );
 
     clock.advance(499e6);
     await clock.settle();
@@ -51,7 +55,10 @@ describe('two clients of one NVDLA', () => {
     clock.advance(2e6);
     await clock.settle(512);
     assert.equal(lost.state, 'ETIME');
-    assert.deepEqual(kept.map(({ state }) => state), Array(5).fill('done'));
+    assert.deepEqual(
+      kept.map(({ state }) => state),
+      Array(5).fill('done'),
+    );
     others.forEach((other, i) => assert.ok(other.result.every((byte) => byte === 10 + i)));
     assert.equal(accel.health.resets, 1);
     assert.equal(accel.health.hangs, 1);
