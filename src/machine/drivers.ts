@@ -3,6 +3,7 @@
 import type { PlatformDevice } from '../bus/device.js';
 import type { Core } from '../core/core.js';
 import type { AccelDevice } from '../core/device.js';
+import * as nullDriver from '../drivers/null/index.js';
 import * as nvdla from '../drivers/nvdla/index.js';
 
 export interface PlatformDriver {
@@ -13,8 +14,13 @@ export interface PlatformDriver {
 
 export const platformDrivers: readonly PlatformDriver[] = [
   {
+    name: 'null',
+    compatible: nullDriver.match.compatible,
+    probe: (device, core) => nullDriver.probe(device, core) as AccelDevice<unknown>,
+  },
+  {
     name: 'nvdla',
-    compatible: nvdla.match,
+    compatible: nvdla.match.compatible,
     probe: (device, core) => nvdla.probe(device, core) as AccelDevice<unknown>,
   },
 ];

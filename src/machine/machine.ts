@@ -7,6 +7,7 @@ import { platformDevice, Slot } from '../bus/platform.js';
 import type { EngineHandle, VirtualDevice } from '../bus/port.js';
 import { Core } from '../core/core.js';
 import type { AccelDevice } from '../core/device.js';
+import { TraceStep } from '../core/trace.js';
 import { boardByName, boards, type Board, type BoardDevice } from './boards.js';
 import { Dram } from './dram.js';
 import { driverFor } from './drivers.js';
@@ -101,9 +102,9 @@ export class Machine implements Disposable {
       memory: this.memory,
       faults,
       irqs: spec.irqs,
-      engine: (unit) => this.#engine(spec, `${busName}/${unit}`, faults),
+      engine: (unit) => this.#engine(spec, busName, unit, faults),
       guestError,
-      onIrq: (index) => this.#trace(9, busName, `irq ${index}`),
+      onIrq: (index) => this.#trace(TraceStep.interrupt, busName, `irq ${index}`),
     });
     const model = spec.model.create(slot.port, spec.options);
     slot.plug(model);
@@ -115,24 +116,24 @@ export class Machine implements Disposable {
     this.devices.push({ board, spec, slot, model, faults, accel, guestErrors });
   }
 
-  #engine(spec: BoardDevice, name: string, faults: Faults): EngineHandle {
+  #engine(spec: BoardDevice, busName: string, unit: string, faults: Faults): EngineHandle {
     const bytes = spec.model.scratchBytes;
-    const address = this.memory.allocate(bytes);
-    this.#owned.defer(() => this.memory.free(address));
+    const address = bytes > 0 ? this.memory.allocate(bytes) : 0;
+    if (bytes > 0) this.#owned.defer(() => this.memory.free(address));
     const handle = this.engines.start({
       model: spec.model,
-      name,
+      name: `${busName}/${unit}`,
       memory: this.memory,
       scratch: { address, bytes },
     });
     return faultyHandle(handle, faults, {
-      started: () => this.#trace(7, name, 'start'),
-      finished: () => this.#trace(8, name, 'done'),
+      started: () => this.#trace(TraceStep.deviceStart, busName, unit),
+      finished: () => this.#trace(TraceStep.engine, busName, unit),
     });
   }
 
-  #trace(step: 7 | 8 | 9, unit: string, what: string): void {
-    if (this.core.trace.enabled) this.core.trace.emit(step, { unit, what });
+  #trace(step: TraceStep, device: string, name: string): void {
+    if (this.core.trace.enabled) this.core.trace.emit(step, { device, name });
   }
 }
 
