@@ -1,12 +1,8 @@
 // A stack of things to release, in reverse order of acquisition: Node 20 has Symbol.dispose, not the class.
 // Not garbage collection: whoever acquires, disposes.
+import './symbols.js';
 
 type Dispose = () => void;
-
-/** Polyfill of the symbols where the engine lacks them (browsers before 2025). */
-const symbols = Symbol as unknown as { dispose?: symbol; asyncDispose?: symbol };
-symbols.dispose ??= Symbol.for('Symbol.dispose');
-symbols.asyncDispose ??= Symbol.for('Symbol.asyncDispose');
 
 /** Owns disposables and releases them last-in first-out. The shape of ECMAScript's DisposableStack. */
 export class DisposableStack implements Disposable {

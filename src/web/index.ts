@@ -1,5 +1,6 @@
 // A machine in a browser: core, drivers and devices on a page, engines in the page's thread.
 // Not a page: whoever embeds it fetches the kernel modules and draws.
+import '../base/symbols.js';
 import { compileModule } from '../base/wasm.js';
 import type { AccelFile } from '../core/accel-file.js';
 import { Process } from '../core/process.js';

@@ -75,10 +75,11 @@ describe('two clients of one NVDLA', () => {
   });
 
   for (const [kind, code] of [
-    ['lost-irq', 'ETIME'],
+    // The driver finds the finished work when it looks at the timeout.
+    ['lost-irq', 'done'],
     ['dma-fault', 'EIO'],
   ] as [FaultKind, string][]) {
-    it(`a ${kind} ends its job with ${code} and the next one is served`, async () => {
+    it(`a job with ${kind} ends with ${code} and the next one is served`, async () => {
       const { clock, system, faults } = bench();
       const [first, second] = [system.open(), system.open()];
       const bad = await sdpJob(first, { atom: ATOM, timeout: 100 });

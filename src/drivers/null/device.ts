@@ -93,8 +93,10 @@ export class NullHw {
     running.fence.signal(clock.now(), ERROR === Status.NONE ? undefined : 'EIO');
   }
 
-  /** The ring may have finished and its interrupt been lost; either way the hardware starts anew. */
   #timedOut(job: Job<NullJob>): TimeoutAction {
+    // The work may be done and only its interrupt lost.
+    this.interrupt();
+    if (this.#running === undefined) return 'no-hang';
     this.scheduler.stop(job);
     this.#reset();
     job.fail('ETIME');
