@@ -124,4 +124,9 @@ export interface DeviceModel {
   readonly kernels?: boolean;
   /** Bytes of scratch per engine. */
   readonly scratchBytes: number;
+  /**
+   * For models of other packages: URL of the module that exports this object as `model`, so that a thread can load its
+   * engine. Absent: the model is one of ours, or its engines only run inline.
+   */
+  readonly module?: string;
 }

@@ -24,3 +24,4 @@ export * from './trace.js';
 export * from './usage.js';
 export * from './user-memory.js';
 export * from './wait.js';
+export * from './manifest.js';

@@ -26,9 +26,12 @@ export const platformDrivers: readonly PlatformDriver[] = [
 ];
 
 /** The driver for a device, by the first of its compatible strings that one names. */
-export function driverFor(device: PlatformDevice): PlatformDriver | undefined {
+export function driverFor(
+  device: PlatformDevice,
+  drivers: readonly PlatformDriver[],
+): PlatformDriver | undefined {
   for (const name of device.compatible) {
-    const driver = platformDrivers.find((candidate) => candidate.compatible.includes(name));
+    const driver = drivers.find((candidate) => candidate.compatible.includes(name));
     if (driver !== undefined) return driver;
   }
   return undefined;

@@ -2,6 +2,7 @@
 // Not a platform: threads and files are node/'s and web/'s.
 export * from './boards.js';
 export * from './dram.js';
+export * from './drivers.js';
 export * from './engines.js';
 export * from './faults.js';
 export * from './machine.js';

@@ -10,13 +10,15 @@ import type { AccelDevice } from '../core/device.js';
 import { TraceStep } from '../core/trace.js';
 import { boardByName, boards, type Board, type BoardDevice } from './boards.js';
 import { Dram } from './dram.js';
-import { driverFor } from './drivers.js';
+import { driverFor, platformDrivers, type PlatformDriver } from './drivers.js';
 import { faultyHandle, type EngineHost } from './engines.js';
 import { Faults } from './faults.js';
 
 export interface MachineOptions {
-  /** Board names: `nvdla:nv_large`. One machine may carry several, and the same one twice. */
-  readonly boards: readonly string[];
+  /** Names of our boards, `nvdla:nv_large`, or boards of other packages. Several, and the same one twice, are fine. */
+  readonly boards: readonly (string | Board)[];
+  /** Drivers of other packages; asked before ours. */
+  readonly drivers?: readonly PlatformDriver[];
   readonly clock: Clock;
   /** Owned by the machine from now on. */
   readonly engines: EngineHost;
@@ -52,20 +54,22 @@ export class Machine implements Disposable {
   readonly devices: MachineDevice[] = [];
   readonly #owned = new DisposableStack();
   readonly #onGuestError: MachineOptions['onGuestError'];
+  readonly #drivers: readonly PlatformDriver[];
 
   /** @throws AccelError ENODEV for a board that is not known, ENOMEM when scratch does not fit */
   constructor(options: MachineOptions) {
     this.clock = options.clock;
     this.engines = this.#owned.use(options.engines);
     this.#onGuestError = options.onGuestError;
+    this.#drivers = [...(options.drivers ?? []), ...platformDrivers];
     this.memory = new Dram(options.dram ?? 1024);
     this.core = new Core({ clock: options.clock, memory: this.memory });
     try {
       for (const name of options.boards) {
-        const board = boardByName(name);
+        const board = typeof name === 'string' ? boardByName(name) : name;
         if (board === undefined) {
           const known = boards.map((candidate) => candidate.name).join(', ');
-          throw new AccelError('ENODEV', { field: 'board', reason: `${name} is none of ${known}` });
+          throw new AccelError('ENODEV', { field: 'board', reason: `${String(name)} is none of ${known}` });
         }
         for (const spec of board.devices) this.#plug(board, spec, options.bare ?? false);
       }
@@ -111,7 +115,7 @@ export class Machine implements Disposable {
     let accel: AccelDevice<unknown> | undefined;
     if (!bare) {
       const device = platformDevice(slot, spec.compatible);
-      accel = driverFor(device)?.probe(device, this.core);
+      accel = driverFor(device, this.#drivers)?.probe(device, this.core);
     }
     this.devices.push({ board, spec, slot, model, faults, accel, guestErrors });
   }

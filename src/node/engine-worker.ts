@@ -3,12 +3,15 @@
 import { workerData } from 'node:worker_threads';
 import { createEngine } from '../machine/engines.js';
 import { modelByName } from '../machine/models.js';
+import type { DeviceModel } from '../bus/port.js';
 import type { SystemMemory } from '../base/memory.js';
 import type { WasmMemory, WasmModule } from '../base/wasm.js';
 import { EngineRing } from './engine-ring.js';
 
 export interface EngineWorkerData {
   readonly model: string;
+  /** Module of a model that is not ours. */
+  readonly url: string | undefined;
   readonly name: string;
   readonly memory: WasmMemory;
   readonly module: WasmModule | undefined;
@@ -17,12 +20,18 @@ export interface EngineWorkerData {
 }
 
 const data = workerData as EngineWorkerData;
-const model = modelByName(data.model);
-if (model === undefined) throw new Error(`no model ${data.model}`);
+const model = await findModel();
 const ring = new EngineRing(data.ring);
 // An engine sees the memory only: the rest of SystemMemory stays in the core's thread.
 const memory = { memory: data.memory } as SystemMemory;
 const engine = createEngine({ model, name: data.name, memory, scratch: data.scratch }, data.module);
+
+async function findModel(): Promise<DeviceModel> {
+  if (data.url !== undefined) return ((await import(data.url)) as { model: DeviceModel }).model;
+  const found = modelByName(data.model);
+  if (found === undefined) throw new Error(`no model ${data.model}`);
+  return found;
+}
 
 for (;;) {
   ring.waitForCommand();

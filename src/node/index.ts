@@ -1,3 +1,6 @@
-// What needs Node: worker threads, files, the command line.
+// What needs Node: systems with real clocks and threads. One place to import it from outside.
 // Not a place for behaviour of devices or drivers.
-export {};
+export * from './clock.js';
+export * from './kernels.js';
+export * from './system.js';
+export * from './worker-engines.js';

@@ -4,7 +4,13 @@ import type { Clock } from '../base/clock.js';
 import { AccelError } from '../base/errors.js';
 import type { AccelFile } from '../core/accel-file.js';
 import { Process } from '../core/process.js';
-import { InlineEngines, Machine, type EngineHost, type MachineDevice } from '../machine/index.js';
+import {
+  InlineEngines,
+  Machine,
+  type EngineHost,
+  type MachineDevice,
+  type MachineOptions,
+} from '../machine/index.js';
 import { RealClock } from './clock.js';
 import { loadKernels } from './kernels.js';
 import { WorkerEngines } from './worker-engines.js';
@@ -12,8 +18,10 @@ import { WorkerEngines } from './worker-engines.js';
 export type EngineKind = EngineHost['kind'];
 
 export interface SystemOptions {
-  /** Board names. Default one `nvdla:nv_large`. */
-  readonly devices?: readonly string[];
+  /** Board names, or boards of other packages. Default one `nvdla:nv_large`. */
+  readonly devices?: MachineOptions['boards'];
+  /** Drivers of other packages. */
+  readonly drivers?: MachineOptions['drivers'];
   /** Default inline. */
   readonly engines?: EngineKind;
   /** MiB of DRAM. */
@@ -44,6 +52,7 @@ export function openSystem(options: SystemOptions = {}): System {
     clock,
     engines: options.engines === 'worker' ? new WorkerEngines(kernels) : new InlineEngines(clock, kernels),
     ...(options.dram === undefined ? {} : { dram: options.dram }),
+    drivers: options.drivers ?? [],
     bare: options.bare ?? false,
     onGuestError: (device, text) => options.onGuestError?.(device, text),
   });

@@ -71,6 +71,7 @@ class WorkerEngine implements EngineHandle {
     const module = this.#kernels[model.name];
     const workerData: EngineWorkerData = {
       model: model.name,
+      url: model.module,
       name,
       memory: memory.memory,
       module,
