@@ -3,3 +3,5 @@
 export * from './cube';
 export * from './sdp';
 export * from './pdp';
+export * from './lut';
+export * from './cdp';

@@ -19,7 +19,7 @@ const sets = [
 ];
 
 /** Units the model does not have yet. */
-const later = /^(conv|fused|img|dc|cdp)|lut|_(le|lo)_/;
+const later = /^(conv|fused|img|dc)/;
 
 describe('NVDLA vectors', needsShared('vectors/nvdla'), () => {
   for (const { title, config, vectors } of sets) {

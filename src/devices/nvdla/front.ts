@@ -17,8 +17,9 @@ import { cubeLayout, CommandWriter, operation } from './engine/command.js';
 import { resultWord } from './engine/index.js';
 import { Glb } from './glb.js';
 import { LutTables } from './lut.js';
+import { planCdp } from './plan/cdp.js';
 import { planPdp, planPdpSource, pdpShape } from './plan/pdp.js';
-import { Faulted, Plan, Refused, type Units } from './plan/plan.js';
+import { Faulted, Plan, Refused, type Luts, type Units } from './plan/plan.js';
 import { feedsPdp, needsRdma, planSdp, planSdpSource } from './plan/sdp.js';
 import { Unit, type UnitHandler } from './unit.js';
 
@@ -50,8 +51,7 @@ export class NvdlaDevice implements VirtualDevice {
   readonly #pages: (Unit | undefined)[] = new Array<Unit | undefined>(CSB_SIZE >> 12).fill(undefined);
   readonly #bases: readonly (readonly [Unit, number])[];
   readonly #glb: Glb;
-  readonly #sdpLut: LutTables;
-  readonly #cdpLut: LutTables;
+  readonly #luts: Luts;
   readonly #engines: Readonly<Record<EngineName, EngineHandle>>;
   readonly #writer: CommandWriter;
   readonly #complained = new Set<number>();
@@ -63,12 +63,14 @@ export class NvdlaDevice implements VirtualDevice {
     this.config = config;
     const map = registerMaps[config.family];
     this.#glb = new Glb(port.irq(0), map.units.GLB.S_INTR_STATUS.writeMask);
-    this.#sdpLut = new LutTables(port.memory, map.units.SDP);
-    this.#cdpLut = new LutTables(port.memory, map.units.CDP);
+    this.#luts = {
+      sdp: new LutTables(port.memory, map.units.SDP),
+      cdp: new LutTables(port.memory, map.units.CDP),
+    };
     const handlers: Partial<Record<UnitName, Partial<Record<string, UnitHandler>>>> = {
       GLB: this.#glb.handlers,
-      SDP: this.#sdpLut.handlers,
-      CDP: this.#cdpLut.handlers,
+      SDP: this.#luts.sdp.handlers,
+      CDP: this.#luts.cdp.handlers,
       BDMA: { CFG_OP: { write: (value) => this.#unsupported('BDMA', value) } },
       GEC: { SWRESET: { write: (value) => ((value & 1) === 0 ? undefined : this.reset()) } },
     };
@@ -118,8 +120,8 @@ export class NvdlaDevice implements VirtualDevice {
     for (const plan of this.#plans) plan.release();
     this.#plans.clear();
     for (const [unit] of this.#bases) unit.reset();
-    this.#sdpLut.reset();
-    this.#cdpLut.reset();
+    this.#luts.sdp.reset();
+    this.#luts.cdp.reset();
     this.#glb.reset();
   }
 
@@ -204,8 +206,9 @@ export class NvdlaDevice implements VirtualDevice {
       });
     }
     if (CDP.ready && CDP_RDMA.ready) {
-      this.#launch('cdp', [CDP, CDP_RDMA] as unknown as Unit[], () => {
-        throw new Refused('CDP is not modelled');
+      this.#launch('cdp', [CDP, CDP_RDMA] as unknown as Unit[], (plan) => {
+        plan.writer.word(operation.cdp);
+        planCdp(plan);
       });
     }
   }
@@ -229,7 +232,7 @@ export class NvdlaDevice implements VirtualDevice {
   /** Plans and submits one operation. One that cannot be stays armed and running, as hardware would hang. */
   #launch(engine: EngineName, units: readonly Unit[], write: (plan: Plan) => void): void {
     for (const unit of units) unit.running = true;
-    const plan = new Plan(this.#port, this.config, this.#units, this.#writer);
+    const plan = new Plan(this.#port, this.config, this.#units, this.#luts, this.#writer);
     try {
       write(plan);
     } catch (error) {

@@ -68,4 +68,21 @@ export interface ProcessorKernels {
     recipHeight: number,
     pads: number,
   ): void;
+  lookupTile(tile: number, count: number, lut: number): void;
+  cdpConvert(tile: number, count: number, offset: number, scale: number, shift: number): void;
+  cdpSurface8(
+    u: number,
+    surface: number,
+    surfaces: number,
+    pixels: number,
+    atom: number,
+    reach: number,
+    sumBypass: number,
+    mulBypass: number,
+    lut: number,
+    offset: number,
+    scale: number,
+    shift: number,
+    dst: number,
+  ): void;
 }

@@ -1,17 +1,19 @@
 // The single-point processor's data path, int8: stages X1, X2, Y and the output converter over tiles of pixels.
 // Not a register view: it runs what a command says. Fact sheet section 2.5.
-import type { Cube, SdpValues, Stage } from './command.js';
+import type { Cube, Lut, SdpValues, Stage } from './command.js';
 import type { ProcessorKernels } from './kernels.js';
+import { LUT_BYTES, storeLut } from './lut.js';
 
 /** Elements of a tile: it and its operands stay in the first-level cache. */
 const TILE = 2048;
 
-/** Bytes of scratch this path uses: the tile, and two operand arrays for each of three stages. */
-export const SDP_SCRATCH = 7 * TILE * 4;
+/** Bytes of scratch this path uses: the tile, two operand arrays for each of three stages, the table's parameters. */
+export const SDP_SCRATCH = 7 * TILE * 4 + LUT_BYTES;
 
 export interface SdpProgram {
   readonly sdp: SdpValues;
   readonly stages: readonly [x1: Stage, x2: Stage, y: Stage];
+  readonly lut: Lut;
   /** Where results go: memory, or the cube that PDP reads. */
   readonly destination: Cube;
 }
@@ -26,6 +28,7 @@ export class SdpPath {
   readonly #kernels: ProcessorKernels;
   readonly #program: SdpProgram;
   readonly #tile: number;
+  readonly #lut: number;
   readonly #pixels: number;
   /** Operand arrays by stage: ALU, multiplier. */
   readonly #operands: readonly (readonly [alu: number, mul: number])[];
@@ -37,6 +40,7 @@ export class SdpPath {
     this.#kernels = kernels;
     this.#program = program;
     this.#tile = scratch;
+    this.#lut = scratch + 7 * TILE * 4;
     this.#pixels = TILE / program.sdp.atom;
     this.#operands = [0, 1, 2].map((stage) => [
       scratch + (1 + 2 * stage) * TILE * 4,
@@ -44,6 +48,7 @@ export class SdpPath {
     ]);
     this.#active = [0, 1, 2].filter((stage) => program.stages[stage].enabled !== 0);
     for (const stage of this.#active) this.#registers(stage);
+    if (program.stages[2].lut !== 0) storeLut(kernels, this.#lut, program.lut);
   }
 
   /** Rows [y0, y1) of every surface. Row y0 of surface 0 is at `source.address`. */
@@ -101,6 +106,7 @@ export class SdpPath {
           alu,
           stage.algo,
         );
+        if (stage.lut !== 0) kernels.lookupTile(tile, count, this.#lut);
       }
     }
     kernels.convert8(tile, to, count, sdp.cvtOffset, sdp.cvtScale * 2 ** -sdp.cvtShift);

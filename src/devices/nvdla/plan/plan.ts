@@ -4,6 +4,7 @@ import type { DevicePort, DmaSpan } from '../../../bus/port.js';
 import type { NvdlaConfig } from '../../../hw/nvdla/config.js';
 import type { smallUnits } from '../../../hw/nvdla/registers.gen.js';
 import { CommandWriter, type Cube } from '../engine/command.js';
+import type { LutTables } from '../lut.js';
 import type { Unit } from '../unit.js';
 
 type Tables = typeof smallUnits;
@@ -15,19 +16,26 @@ export class Refused extends Error {}
 /** A DMA fault was reported to the driver's side; the operation does not complete. */
 export class Faulted extends Error {}
 
+export interface Luts {
+  readonly sdp: LutTables;
+  readonly cdp: LutTables;
+}
+
 /** What planners work with, and what an operation holds while it runs. */
 export class Plan {
   readonly config: NvdlaConfig;
   readonly units: Units;
+  readonly luts: Luts;
   readonly writer: CommandWriter;
   readonly #port: DevicePort;
   readonly #spans: DmaSpan[] = [];
   readonly #buffers: number[] = [];
 
-  constructor(port: DevicePort, config: NvdlaConfig, units: Units, writer: CommandWriter) {
+  constructor(port: DevicePort, config: NvdlaConfig, units: Units, luts: Luts, writer: CommandWriter) {
     this.#port = port;
     this.config = config;
     this.units = units;
+    this.luts = luts;
     this.writer = writer;
   }
 

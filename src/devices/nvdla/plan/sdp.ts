@@ -1,6 +1,15 @@
 // Reads SDP's and SDP_RDMA's registers into the blocks of a command. Fact sheet sections 1.5, 2.5.
 // Not the numerics: engine/sdp.ts.
-import { cubeLayout, sdpLayout, stageLayout, type Cube, type Stage } from '../engine/command.js';
+import {
+  cubeLayout,
+  lutLayout,
+  sdpLayout,
+  stageLayout,
+  type Cube,
+  type Lut,
+  type Stage,
+} from '../engine/command.js';
+import { sdpLut } from './lut.js';
 import { address, Refused, type Plan, type Units } from './plan.js';
 
 const EW_EQUAL = 3;
@@ -34,7 +43,7 @@ export interface SdpShape {
   readonly channels: number;
 }
 
-/** Writes the SDP blocks: values, three stages, destination. Returns shape and destination. */
+/** Writes the SDP blocks: values, three stages, table, destination. Returns shape and destination. */
 export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
   const { SDP } = plan.units;
   const { atom } = plan.config;
@@ -77,6 +86,7 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
     cvtShift: SDP.get('D_CVT_SHIFT', 'CVT_SHIFT'),
   });
   for (const stage of stages) plan.writer.block(stageLayout, stage);
+  plan.writer.block(lutLayout, stages[2].lut === 0 ? noLut : sdpLut(plan));
   plan.writer.block(cubeLayout, destination);
   return { width, height, channels, destination };
 }
@@ -108,6 +118,7 @@ function checkShape(plan: Plan, sdp: SdpShape): void {
   throw new Refused(`SDP_RDMA reads ${theirs}, SDP expects ${sdp.width}x${sdp.height}x${sdp.channels}`);
 }
 
+const noLut = Object.fromEntries(Object.keys(lutLayout).map((name) => [name, 0])) as Lut;
 const noStage: Stage = Object.fromEntries(Object.keys(stageLayout).map((name) => [name, 0])) as Stage;
 
 interface Shape {
@@ -161,7 +172,6 @@ function stageX(plan: Plan, name: 'BS' | 'BN', shape: Shape): Stage {
 function stageY(plan: Plan, shape: Shape): Stage {
   const { SDP, SDP_RDMA } = plan.units;
   if (SDP.get('D_DP_EW_CFG', 'EW_BYPASS') !== 0) return noStage;
-  if (SDP.get('D_DP_EW_CFG', 'EW_LUT_BYPASS') === 0) throw new Refused('SDP EW: the LUT is not modelled');
   const aluMemory = SDP.get('D_DP_EW_ALU_CFG', 'EW_ALU_SRC');
   const mulMemory = SDP.get('D_DP_EW_MUL_CFG', 'EW_MUL_SRC');
   const stage: Stage = {
@@ -175,6 +185,7 @@ function stageY(plan: Plan, shape: Shape): Stage {
     mulShift: SDP.get('D_DP_EW_TRUNCATE_VALUE', 'EW_TRUNCATE'),
     mulValue: SDP.signed('D_DP_EW_MUL_SRC_VALUE', 'EW_MUL_OPERAND'),
     prelu: SDP.get('D_DP_EW_CFG', 'EW_MUL_PRELU'),
+    lut: SDP.get('D_DP_EW_CFG', 'EW_LUT_BYPASS') === 0 ? 1 : 0,
     aluConvert: SDP.get('D_DP_EW_ALU_CFG', 'EW_ALU_CVT_BYPASS') === 0 ? 1 : 0,
     aluCvtOffset: SDP.signed('D_DP_EW_ALU_CVT_OFFSET_VALUE', 'EW_ALU_CVT_OFFSET'),
     aluCvtScale: SDP.signed('D_DP_EW_ALU_CVT_SCALE_VALUE', 'EW_ALU_CVT_SCALE'),
