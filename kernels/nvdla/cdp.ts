@@ -8,12 +8,25 @@ function round(value: i64, shift: i32): i64 {
   return value >= 0 ? (value + half) >> shift : -((half - value) >> shift);
 }
 
-/** Input converter in place: `count` int32, sat9(round((x - offset) * scale)). */
-export function cdpConvert(tile: usize, count: i32, offset: i32, scale: i32, shift: i32): void {
-  for (let i: i32 = 0; i < count; i++) {
-    const u = round((<i64>load<i32>(tile) - offset) * scale, shift);
-    store<i32>(tile, <i32>min<i64>(max<i64>(u, -256), 255));
-    tile += 4;
+/**
+ * Input converter in place, `pixels` of `atom` int32: sat9(round((x - offset) * scale)). Lanes from `lanes` on, which
+ * hold no channel, become 0.
+ */
+export function cdpConvert(
+  tile: usize,
+  pixels: i32,
+  atom: i32,
+  lanes: i32,
+  offset: i32,
+  scale: i32,
+  shift: i32,
+): void {
+  for (let p: i32 = 0; p < pixels; p++) {
+    for (let l: i32 = 0; l < atom; l++) {
+      const u = round((<i64>load<i32>(tile) - offset) * scale, shift);
+      store<i32>(tile, l < lanes ? <i32>min<i64>(max<i64>(u, -256), 255) : 0);
+      tile += 4;
+    }
   }
 }
 
@@ -42,14 +55,14 @@ export function cdpSurface8(
   for (let p: i32 = 0; p < pixels; p++) {
     for (let l: i32 = 0; l < atom; l++) {
       const c = surface * atom + l;
-      const own = load<i32>(u + (<usize>((surface * pixels + p) * atom + l) << 2));
+      const own = load<i32>(u + ((<usize>((surface * pixels + p) * atom + l)) << 2));
       let s: i64 = own;
       if (sumBypass == 0) {
         s = 0;
         const end = min(c + reach, channels - 1);
         for (let n = max(c - reach, 0); n <= end; n++) {
           const at = ((n / atom) * pixels + p) * atom + (n % atom);
-          const v = <i64>load<i32>(u + (<usize>at << 2));
+          const v = <i64>load<i32>(u + ((<usize>at) << 2));
           s += v * v;
         }
       }

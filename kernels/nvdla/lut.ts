@@ -17,7 +17,7 @@ function word(lut: usize, index: usize): i32 {
 }
 
 function pair(lut: usize, index: usize): i64 {
-  return (<i64>word(lut, index) << 32) | (<i64>word(lut, index + 1) & 0xffffffff);
+  return ((<i64>word(lut, index)) << 32) | ((<i64>word(lut, index + 1)) & 0xffffffff);
 }
 
 function entry(lut: usize, lo: bool, index: i64): i64 {

@@ -33,9 +33,11 @@ export function normalise(
       const at = y * source.line + x * p.atom;
       for (let surface = 0; surface < surfaces; surface++) {
         const from = source.address + surface * source.surface + at;
-        kernels.widen8(from, scratch.tile + surface * count * 4, count);
+        const tile = scratch.tile + surface * count * 4;
+        const lanes = Math.min(p.atom, p.channels - surface * p.atom);
+        kernels.widen8(from, tile, count);
+        kernels.cdpConvert(tile, pixels, p.atom, lanes, p.inOffset, p.inScale, p.inShift);
       }
-      kernels.cdpConvert(scratch.tile, surfaces * count, p.inOffset, p.inScale, p.inShift);
       for (let surface = 0; surface < surfaces; surface++) {
         kernels.cdpSurface8(
           scratch.tile,

@@ -69,7 +69,15 @@ export interface ProcessorKernels {
     pads: number,
   ): void;
   lookupTile(tile: number, count: number, lut: number): void;
-  cdpConvert(tile: number, count: number, offset: number, scale: number, shift: number): void;
+  cdpConvert(
+    tile: number,
+    pixels: number,
+    atom: number,
+    lanes: number,
+    offset: number,
+    scale: number,
+    shift: number,
+  ): void;
   cdpSurface8(
     u: number,
     surface: number,

@@ -43,7 +43,8 @@ export function planCdp(plan: Plan): void {
       reach: CDP.get('D_LRN_CFG', 'NORMALZ_LEN') + 1,
       sumBypass: CDP.get('D_FUNC_BYPASS', 'SQSUM_BYPASS'),
       mulBypass: CDP.get('D_FUNC_BYPASS', 'MUL_BYPASS'),
-      inOffset: CDP.signed('D_DATIN_OFFSET', 'DATIN_OFFSET'),
+      // The input offset is an int8 here.
+      inOffset: (CDP.get('D_DATIN_OFFSET', 'DATIN_OFFSET') << 24) >> 24,
       inScale: CDP.signed('D_DATIN_SCALE', 'DATIN_SCALE'),
       inShift: CDP.get('D_DATIN_SHIFTER', 'DATIN_SHIFTER'),
       outOffset,
