@@ -122,13 +122,26 @@ export class Recorder implements PlatformDevice {
 
   /** A processor has finished the layer in `group`. */
   done(unit: Done, group: number, options?: { lost?: boolean }): void {
+    this.#advance(unit, group);
+    this.raise(1 << (interruptBit[unit] + group), options);
+  }
+
+  /** As `done` for all processors whose bits are set, in one interrupt. */
+  interrupt(status: number): void {
+    for (const unit of Object.keys(pipelines) as Done[]) {
+      for (const group of [0, 1])
+        if (((status >>> (interruptBit[unit] + group)) & 1) === 1) this.#advance(unit, group);
+    }
+    this.raise(status);
+  }
+
+  #advance(unit: Done, group: number): void {
     for (const name of pipelines[unit]) this.#consumers.set(name, 1 - group);
     if (unit === 'SDP' || unit === 'PDP' || unit === 'CDP') {
       const rdma = `${unit}_RDMA` as const;
       const armed = this.writes.findLast(({ name }) => name === `${rdma}.S_POINTER`);
       if (armed !== undefined) this.#consumers.set(rdma, 1 - armed.value);
     }
-    this.raise(1 << (interruptBit[unit] + group), options);
   }
 
   /** Names of the registers written since the last call, perhaps of some units only; takes them out of the list. */
