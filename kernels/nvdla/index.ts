@@ -5,3 +5,4 @@ export * from './sdp';
 export * from './pdp';
 export * from './lut';
 export * from './cdp';
+export * from './conv';

@@ -1,0 +1,714 @@
+// Inner loops of the convolution: input rows to 16-bit pixels, kernels to panels, and their products.
+// Not a layer: src/devices/nvdla/engine/conv.ts decides on blocks and order. Fact sheet sections 2.1, 2.2, 3.
+//
+// Rows are kept as int16, all channels of a pixel side by side, so what a kernel row sees of them is one run of
+// memory. A panel holds eight kernels: for each pair of consecutive elements of a run, 8 x 2 int16. Runs whose
+// weights are all zero are left out of a panel.
+
+/** `count` elements, int8 to int16. Writes up to 7 elements more. */
+// @ts-ignore: decorator
+@inline
+function widen(src: usize, dst: usize, count: i32): void {
+  for (let i: i32 = 0; i < count; i += 8) {
+    v128.store(dst + (<usize>i << 1), v128.load8x8_s(src + <usize>i));
+  }
+}
+
+/** Fills `count` int16. */
+export function convFill(dst: usize, value: i32, count: i32): void {
+  const end = dst + (<usize>count << 1);
+  const v = i16x8.splat(<i16>value);
+  while (dst + 16 <= end) {
+    v128.store(dst, v);
+    dst += 16;
+  }
+  while (dst < end) {
+    store<i16>(dst, <i16>value);
+    dst += 2;
+  }
+}
+
+/**
+ * `count` pixels of a line of a feature cube, `step` bytes apart, to int16 pixels of all `channels`.
+ * Writes up to 7 elements past the last pixel.
+ */
+export function convFeature(
+  src: usize,
+  surface: usize,
+  step: usize,
+  atom: i32,
+  channels: i32,
+  dst: usize,
+  count: i32,
+): void {
+  const pixel = <usize>channels << 1;
+  const full = channels / atom;
+  const rest = channels - full * atom;
+  // The last, partial surface first: what it writes past its channels belongs to surfaces still to come.
+  if (rest > 0) {
+    let from = src + <usize>full * surface;
+    let to = dst + (<usize>(full * atom) << 1);
+    for (let x: i32 = 0; x < count; x++) {
+      widen(from, to, rest);
+      from += step;
+      to += pixel;
+    }
+  }
+  for (let s: i32 = 0; s < full; s++) {
+    let from = src + <usize>s * surface;
+    let to = dst + (<usize>(s * atom) << 1);
+    if (atom == 8) {
+      for (let x: i32 = 0; x < count; x++) {
+        v128.store(to, v128.load8x8_s(from));
+        from += step;
+        to += pixel;
+      }
+    } else if (atom == 32) {
+      for (let x: i32 = 0; x < count; x++) {
+        v128.store(to, v128.load8x8_s(from));
+        v128.store(to, v128.load8x8_s(from, 8), 16);
+        v128.store(to, v128.load8x8_s(from, 16), 32);
+        v128.store(to, v128.load8x8_s(from, 24), 48);
+        from += step;
+        to += pixel;
+      }
+    } else {
+      for (let x: i32 = 0; x < count; x++) {
+        widen(from, to, atom);
+        from += step;
+        to += pixel;
+      }
+    }
+  }
+}
+
+/**
+ * The converter for all 256 values of a byte, as int16: ((x - offset) * scale) >> shift, rounded to nearest with ties
+ * away from zero, saturated to int8. `enabled` 0: the byte as int8.
+ */
+export function convTable(
+  dst: usize,
+  enabled: i32,
+  signed: i32,
+  offset: i32,
+  scale: i32,
+  shift: i32,
+): void {
+  for (let byte: i32 = 0; byte < 256; byte++) {
+    let value = <i64>(signed || !enabled ? <i32>(<i8>byte) : byte);
+    if (enabled) {
+      value = (value - <i64>offset) * <i64>scale;
+      if (shift > 0) value = (((value + (value >> 63)) >> (shift - 1)) + 1) >> 1;
+      value = min(max(value, <i64>i8.MIN_VALUE), <i64>i8.MAX_VALUE);
+    }
+    store<i16>(dst + (<usize>byte << 1), <i16>value);
+  }
+}
+
+/** Replaces `count` int16 by `table[element & 255]`: the converter, for features. */
+export function convLookup(at: usize, table: usize, count: i32): void {
+  const end = at + (<usize>count << 1);
+  for (; at < end; at += 2) {
+    store<i16>(at, load<i16>(table + (<usize>load<u8>(at) << 1)));
+  }
+}
+
+/**
+ * One element of `count` pixels, `step` bytes apart, through a table of 256 int16, to every `channels`-th int16.
+ */
+export function convElement(
+  src: usize,
+  step: usize,
+  table: usize,
+  channels: i32,
+  dst: usize,
+  count: i32,
+): void {
+  const pixel = <usize>channels << 1;
+  for (let x: i32 = 0; x < count; x++) {
+    store<i16>(dst, load<i16>(table + (<usize>load<u8>(src) << 1)));
+    src += step;
+    dst += pixel;
+  }
+}
+
+/**
+ * Packs panels `first` to `last` (exclusive) one after the other at `dst`; their table entries (weights, runs, number of
+ * runs; 16 bytes each) start at `table`. Returns the end.
+ * @param rowBytes bytes from what kernel row r reads to what row r + 1 reads; `columnBytes` likewise for columns
+ * @param flat 1: a kernel row is one run of columns x channels
+ * @param maxRuns runs to make room for, per panel
+ */
+export function convPack(
+  dst: usize,
+  table: usize,
+  first: i32,
+  last: i32,
+  weights: usize,
+  kernels: i32,
+  atomicK: i32,
+  atomicC: i32,
+  channels: i32,
+  rows: i32,
+  columns: i32,
+  joint: i32,
+  rowBytes: i32,
+  columnBytes: i32,
+  flat: i32,
+  maxRuns: i32,
+): usize {
+  for (let panel = first; panel < last; panel++) {
+    const runs = dst;
+    let run = runs - 8;
+    let to = (runs + (<usize>maxRuns << 3) + 15) & ~15;
+    store<u32>(table, <u32>to);
+    store<u32>(table, <u32>runs, 4);
+    const k0 = panel << 3;
+    const count = max(min(kernels - k0, 8), 0);
+    const group = k0 / atomicK;
+    const inGroup = k0 - group * atomicK;
+    const size = min(atomicK, kernels - group * atomicK);
+    const base = weights + <usize>(group * atomicK) * <usize>(rows * columns * channels);
+    let next: i32 = -1;
+    for (let r: i32 = 0; r < rows && count > 0; r++) {
+      if (flat) {
+        const length = columns * channels;
+        const from = base + <usize>(r * columns * size * channels);
+        let any = false;
+        const begin = to;
+        for (let f: i32 = 0; f < length; f += 2) {
+          v128.store(to, i64x2.splat(0));
+          v128.store(to, i64x2.splat(0), 16);
+          for (let e: i32 = f; e < min(f + 2, length); e++) {
+            const s = e / channels;
+            const at = from + <usize>((s * size + inGroup) * channels + e - s * channels);
+            for (let k: i32 = 0; k < count; k++) {
+              const w = load<i8>(at + <usize>(k * channels));
+              any = any || w != 0;
+              store<i16>(to + <usize>((k << 2) + ((e & 1) << 1)), w);
+            }
+          }
+          to += 32;
+        }
+        const offset = r * rowBytes;
+        const pairs = (length + 1) >> 1;
+        if (!any) {
+          to = begin;
+        } else if (offset == next) {
+          store<u32>(run, load<u32>(run, 4) + pairs, 4);
+          next += pairs << 2;
+        } else {
+          run += 8;
+          store<u32>(run, offset);
+          store<u32>(run, pairs, 4);
+          next = offset + (pairs << 2);
+        }
+        continue;
+      }
+      const bundle = r - (r % joint);
+      const joined = min(joint, rows - bundle);
+      for (let s: i32 = 0; s < columns; s++) {
+        for (let c: i32 = 0; c < channels; c += 8) {
+          const block = c - (c % atomicC);
+          const width = min(atomicC, channels - block);
+          const lanes = min(8, channels - c);
+          const from =
+            base +
+            <usize>(size * rows * columns) * <usize>block +
+            <usize>(((bundle * columns + s) * size + inGroup * joined + r - bundle) * width + c - block);
+          const stride = <usize>(joined * width);
+          const pairs = (lanes + 1) >> 1;
+          if (lanes == 8 && count == 8) {
+            const r0 = v128.load64_zero(from);
+            const r1 = v128.load64_zero(from + stride);
+            const r2 = v128.load64_zero(from + stride * 2);
+            const r3 = v128.load64_zero(from + stride * 3);
+            const r4 = v128.load64_zero(from + stride * 4);
+            const r5 = v128.load64_zero(from + stride * 5);
+            const r6 = v128.load64_zero(from + stride * 6);
+            const r7 = v128.load64_zero(from + stride * 7);
+            const u0 = v128.shuffle<i16>(r0, r1, 0, 8, 1, 9, 2, 10, 3, 11);
+            const u1 = v128.shuffle<i16>(r2, r3, 0, 8, 1, 9, 2, 10, 3, 11);
+            const u2 = v128.shuffle<i16>(r4, r5, 0, 8, 1, 9, 2, 10, 3, 11);
+            const u3 = v128.shuffle<i16>(r6, r7, 0, 8, 1, 9, 2, 10, 3, 11);
+            if (!v128.any_true(v128.or(v128.or(u0, u1), v128.or(u2, u3)))) continue;
+            const v0 = v128.shuffle<i32>(u0, u1, 0, 4, 1, 5);
+            const v1 = v128.shuffle<i32>(u0, u1, 2, 6, 3, 7);
+            const v2 = v128.shuffle<i32>(u2, u3, 0, 4, 1, 5);
+            const v3 = v128.shuffle<i32>(u2, u3, 2, 6, 3, 7);
+            const p0 = v128.shuffle<i64>(v0, v2, 0, 2);
+            const p1 = v128.shuffle<i64>(v0, v2, 1, 3);
+            const p2 = v128.shuffle<i64>(v1, v3, 0, 2);
+            const p3 = v128.shuffle<i64>(v1, v3, 1, 3);
+            v128.store(to, i16x8.extend_low_i8x16_s(p0));
+            v128.store(to, i16x8.extend_high_i8x16_s(p0), 16);
+            v128.store(to, i16x8.extend_low_i8x16_s(p1), 32);
+            v128.store(to, i16x8.extend_high_i8x16_s(p1), 48);
+            v128.store(to, i16x8.extend_low_i8x16_s(p2), 64);
+            v128.store(to, i16x8.extend_high_i8x16_s(p2), 80);
+            v128.store(to, i16x8.extend_low_i8x16_s(p3), 96);
+            v128.store(to, i16x8.extend_high_i8x16_s(p3), 112);
+          } else {
+            memory.fill(to, 0, <usize>(pairs << 5));
+            let any = false;
+            for (let k: i32 = 0; k < count; k++) {
+              for (let e: i32 = 0; e < lanes; e++) {
+                const w = load<i8>(from + <usize>k * stride + <usize>e);
+                any = any || w != 0;
+                store<i16>(to + <usize>(((e >> 1) << 5) + (k << 2) + ((e & 1) << 1)), w);
+              }
+            }
+            if (!any) continue;
+          }
+          to += <usize>(pairs << 5);
+          const offset = r * rowBytes + s * columnBytes + (c << 1);
+          if (offset == next) {
+            store<u32>(run, load<u32>(run, 4) + pairs, 4);
+            next += pairs << 2;
+          } else {
+            run += 8;
+            store<u32>(run, offset);
+            store<u32>(run, pairs, 4);
+            next = offset + (pairs << 2);
+          }
+        }
+      }
+    }
+    store<u32>(table, <u32>((run + 8 - runs) >> 3), 8);
+    table += 16;
+    dst = to;
+  }
+  return dst;
+}
+
+/** CACC's truncation for sums that 32 bits hold with room for one more: nearest, ties away from zero. */
+// @ts-ignore: decorator
+@inline
+function truncated(v: v128, shift: i32): v128 {
+  if (shift == 0) return v;
+  const towards = i32x4.add(v, i32x4.shr_s(v, 31));
+  return i32x4.shr_s(i32x4.add(i32x4.shr_s(towards, shift - 1), i32x4.splat(1)), 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function mac(sum: v128, a: v128, b: v128): v128 {
+  return i32x4.add(sum, i32x4.dot_i16x8_s(a, b));
+}
+
+/**
+ * Sums of `panels` packed panels over a block of `rows` x `columns` outputs.
+ * @param a what output (0, 0) of the block sees; `stepX`, `stepY` bytes to the next output in its row, to the next row
+ * @param out int32 of output (0, 0), kernel 8 * first; `outRow`, `outSurface` bytes to the next row, the next surface
+ */
+export function convPanels(
+  table: usize,
+  first: i32,
+  panels: i32,
+  a: usize,
+  stepX: i32,
+  stepY: i32,
+  rows: i32,
+  columns: i32,
+  out: usize,
+  outRow: usize,
+  outSurface: usize,
+  atom: i32,
+  shift: i32,
+): void {
+  const pixel = <usize>atom << 2;
+  const perSurface = atom >> 3;
+  for (let panel: i32 = first; panel < first + panels; panel++) {
+    const weights = <usize>load<u32>(table);
+    const runs = <usize>load<u32>(table, 4);
+    const lastRun = runs + (<usize>load<u32>(table, 8) << 3);
+    table += 16;
+    const surface = panel / perSurface;
+    let o = out + <usize>surface * outSurface + (<usize>(panel - surface * perSurface) << 5);
+    let at = a;
+    let x: i32 = 0;
+    let y: i32 = 0;
+    while (y < rows) {
+      let a0 = at;
+      let a1 = at;
+      let a2 = at;
+      let a3 = at;
+      let o0 = o;
+      let o1 = o;
+      let o2 = o;
+      let o3 = o;
+      if (x + 4 <= columns) {
+        a1 = at + <usize>stepX;
+        a2 = a1 + <usize>stepX;
+        a3 = a2 + <usize>stepX;
+        o1 = o + pixel;
+        o2 = o1 + pixel;
+        o3 = o2 + pixel;
+        x += 4;
+        at = a3 + <usize>stepX;
+        o = o3 + pixel;
+        if (x == columns) {
+          x = 0;
+          y++;
+          at = a + <usize>y * <usize>stepY;
+          o += outRow - <usize>columns * pixel;
+        }
+      } else {
+        // Crosses the end of a row. Past the last output the last one is computed again.
+        for (let i: i32 = 0; i < 4; i++) {
+          if (y < rows) {
+            a3 = at;
+            o3 = o;
+            if (i == 0) {
+              a0 = at;
+              o0 = o;
+            } else if (i == 1) {
+              a1 = at;
+              o1 = o;
+            } else if (i == 2) {
+              a2 = at;
+              o2 = o;
+            }
+            x++;
+            at += <usize>stepX;
+            o += pixel;
+            if (x == columns) {
+              x = 0;
+              y++;
+              at = a + <usize>y * <usize>stepY;
+              o += outRow - <usize>columns * pixel;
+            }
+          }
+        }
+      }
+      let c00 = i64x2.splat(0);
+      let c01 = i64x2.splat(0);
+      let c10 = i64x2.splat(0);
+      let c11 = i64x2.splat(0);
+      let c20 = i64x2.splat(0);
+      let c21 = i64x2.splat(0);
+      let c30 = i64x2.splat(0);
+      let c31 = i64x2.splat(0);
+      let w = weights;
+      for (let run = runs; run < lastRun; run += 8) {
+        const offset = <usize>load<u32>(run);
+        let pairs = <i32>load<u32>(run, 4);
+        let p0 = a0 + offset;
+        let p1 = a1 + offset;
+        let p2 = a2 + offset;
+        let p3 = a3 + offset;
+        while (pairs >= 4) {
+          let b0 = v128.load(w);
+          let b1 = v128.load(w, 16);
+          let v = v128.load32_splat(p0);
+          c00 = mac(c00, v, b0);
+          c01 = mac(c01, v, b1);
+          v = v128.load32_splat(p1);
+          c10 = mac(c10, v, b0);
+          c11 = mac(c11, v, b1);
+          v = v128.load32_splat(p2);
+          c20 = mac(c20, v, b0);
+          c21 = mac(c21, v, b1);
+          v = v128.load32_splat(p3);
+          c30 = mac(c30, v, b0);
+          c31 = mac(c31, v, b1);
+          b0 = v128.load(w, 32);
+          b1 = v128.load(w, 48);
+          v = v128.load32_splat(p0, 4);
+          c00 = mac(c00, v, b0);
+          c01 = mac(c01, v, b1);
+          v = v128.load32_splat(p1, 4);
+          c10 = mac(c10, v, b0);
+          c11 = mac(c11, v, b1);
+          v = v128.load32_splat(p2, 4);
+          c20 = mac(c20, v, b0);
+          c21 = mac(c21, v, b1);
+          v = v128.load32_splat(p3, 4);
+          c30 = mac(c30, v, b0);
+          c31 = mac(c31, v, b1);
+          b0 = v128.load(w, 64);
+          b1 = v128.load(w, 80);
+          v = v128.load32_splat(p0, 8);
+          c00 = mac(c00, v, b0);
+          c01 = mac(c01, v, b1);
+          v = v128.load32_splat(p1, 8);
+          c10 = mac(c10, v, b0);
+          c11 = mac(c11, v, b1);
+          v = v128.load32_splat(p2, 8);
+          c20 = mac(c20, v, b0);
+          c21 = mac(c21, v, b1);
+          v = v128.load32_splat(p3, 8);
+          c30 = mac(c30, v, b0);
+          c31 = mac(c31, v, b1);
+          b0 = v128.load(w, 96);
+          b1 = v128.load(w, 112);
+          v = v128.load32_splat(p0, 12);
+          c00 = mac(c00, v, b0);
+          c01 = mac(c01, v, b1);
+          v = v128.load32_splat(p1, 12);
+          c10 = mac(c10, v, b0);
+          c11 = mac(c11, v, b1);
+          v = v128.load32_splat(p2, 12);
+          c20 = mac(c20, v, b0);
+          c21 = mac(c21, v, b1);
+          v = v128.load32_splat(p3, 12);
+          c30 = mac(c30, v, b0);
+          c31 = mac(c31, v, b1);
+          w += 128;
+          p0 += 16;
+          p1 += 16;
+          p2 += 16;
+          p3 += 16;
+          pairs -= 4;
+        }
+        while (pairs > 0) {
+          const b0 = v128.load(w);
+          const b1 = v128.load(w, 16);
+          let v = v128.load32_splat(p0);
+          c00 = mac(c00, v, b0);
+          c01 = mac(c01, v, b1);
+          v = v128.load32_splat(p1);
+          c10 = mac(c10, v, b0);
+          c11 = mac(c11, v, b1);
+          v = v128.load32_splat(p2);
+          c20 = mac(c20, v, b0);
+          c21 = mac(c21, v, b1);
+          v = v128.load32_splat(p3);
+          c30 = mac(c30, v, b0);
+          c31 = mac(c31, v, b1);
+          w += 32;
+          p0 += 4;
+          p1 += 4;
+          p2 += 4;
+          p3 += 4;
+          pairs--;
+        }
+      }
+      v128.store(o0, truncated(c00, shift));
+      v128.store(o0, truncated(c01, shift), 16);
+      v128.store(o1, truncated(c10, shift));
+      v128.store(o1, truncated(c11, shift), 16);
+      v128.store(o2, truncated(c20, shift));
+      v128.store(o2, truncated(c21, shift), 16);
+      v128.store(o3, truncated(c30, shift));
+      v128.store(o3, truncated(c31, shift), 16);
+    }
+  }
+}
+
+/**
+ * What one output sees, in the order of the packed weights: for each segment (channel block, kernel row or joint rows,
+ * kernel column) its elements as int16, zero-padded to a multiple of 8. Writes one u32 length per segment to `lengths`.
+ * Returns the number of segments.
+ */
+export function convSegments(
+  a: usize,
+  rowBytes: i32,
+  columnBytes: i32,
+  atomicC: i32,
+  channels: i32,
+  rows: i32,
+  columns: i32,
+  joint: i32,
+  lengths: usize,
+  dst: usize,
+): i32 {
+  const begin = lengths;
+  for (let block: i32 = 0; block < channels; block += atomicC) {
+    const width = min(atomicC, channels - block);
+    for (let r: i32 = 0; r < rows; r += joint) {
+      const joined = min(joint, rows - r);
+      for (let s: i32 = 0; s < columns; s++) {
+        for (let j: i32 = 0; j < joined; j++) {
+          memory.copy(
+            dst,
+            a + <usize>((r + j) * rowBytes + s * columnBytes + (block << 1)),
+            <usize>width << 1,
+          );
+          dst += <usize>width << 1;
+        }
+        const length = joined * width;
+        const padding = <usize>(-length & 7) << 1;
+        memory.fill(dst, 0, padding);
+        dst += padding;
+        store<u32>(lengths, length);
+        lengths += 4;
+      }
+    }
+  }
+  return <i32>((lengths - begin) >> 2);
+}
+
+// @ts-ignore: decorator
+@inline
+function sumOf(v: v128): i32 {
+  return (
+    i32x4.extract_lane(v, 0) +
+    i32x4.extract_lane(v, 1) +
+    i32x4.extract_lane(v, 2) +
+    i32x4.extract_lane(v, 3)
+  );
+}
+
+/** Eight weights as int16; those past `count` are 0 and not read. */
+// @ts-ignore: decorator
+@inline
+function weights8(at: usize, count: i32): v128 {
+  if (count >= 8) return v128.load8x8_s(at);
+  let bytes: i64 = 0;
+  for (let i = count - 1; i >= 0; i--) bytes = (bytes << 8) | <i64>load<u8>(at + <usize>i);
+  return i16x8.extend_low_i8x16_s(i64x2.splat(bytes));
+}
+
+/**
+ * Sums of all kernels for one output, straight from the packed weights. Sums must fit as for convPanels.
+ * @param out int32 of this output, kernel 0
+ */
+export function convDot(
+  weights: usize,
+  kernels: i32,
+  atomicK: i32,
+  segments: i32,
+  lengths: usize,
+  a: usize,
+  out: usize,
+  outSurface: usize,
+  atom: i32,
+  shift: i32,
+): void {
+  for (let group: i32 = 0; group < kernels; group += atomicK) {
+    const size = min(atomicK, kernels - group);
+    let end = weights;
+    for (let k: i32 = 0; k < size; k += 4) {
+      let c0 = i64x2.splat(0);
+      let c1 = i64x2.splat(0);
+      let c2 = i64x2.splat(0);
+      let c3 = i64x2.splat(0);
+      let from = weights;
+      let data = a;
+      // Kernels past the group are computed from its last one and not kept.
+      const k1 = min(k + 1, size - 1);
+      const k2 = min(k + 2, size - 1);
+      const k3 = min(k + 3, size - 1);
+      for (let i: i32 = 0; i < segments; i++) {
+        const length = <i32>load<u32>(lengths + (<usize>i << 2));
+        let w0 = from + <usize>(k * length);
+        let w1 = from + <usize>(k1 * length);
+        let w2 = from + <usize>(k2 * length);
+        let w3 = from + <usize>(k3 * length);
+        for (let n: i32 = 0; n < length; n += 8) {
+          const v = v128.load(data);
+          c0 = mac(c0, weights8(w0, length - n), v);
+          c1 = mac(c1, weights8(w1, length - n), v);
+          c2 = mac(c2, weights8(w2, length - n), v);
+          c3 = mac(c3, weights8(w3, length - n), v);
+          data += 16;
+          w0 += 8;
+          w1 += 8;
+          w2 += 8;
+          w3 += 8;
+        }
+        from += <usize>(size * length);
+      }
+      end = from;
+      const sums = truncated(i32x4(sumOf(c0), sumOf(c1), sumOf(c2), sumOf(c3)), shift);
+      const kernel = group + k;
+      const surface = kernel / atom;
+      const to = out + <usize>surface * outSurface + (<usize>(kernel - surface * atom) << 2);
+      store<i32>(to, i32x4.extract_lane(sums, 0));
+      if (k + 1 < size) store<i32>(to, i32x4.extract_lane(sums, 1), 4);
+      if (k + 2 < size) store<i32>(to, i32x4.extract_lane(sums, 2), 8);
+      if (k + 3 < size) store<i32>(to, i32x4.extract_lane(sums, 3), 12);
+    }
+    weights = end;
+  }
+}
+
+/** The accumulator of the int8 path: 34 bits, saturating at each partial sum. */
+const ACCUMULATOR: i64 = 1 << 33;
+
+/**
+ * Like convDot for sums that may leave 32 bits: one partial sum per segment, the accumulator as in CACC, saturation to
+ * 32 bits after truncation. Returns the number of saturated outputs.
+ */
+export function convDotWide(
+  weights: usize,
+  kernels: i32,
+  atomicK: i32,
+  segments: i32,
+  lengths: usize,
+  a: usize,
+  out: usize,
+  outSurface: usize,
+  atom: i32,
+  shift: i32,
+): i32 {
+  let saturated: i32 = 0;
+  for (let group: i32 = 0; group < kernels; group += atomicK) {
+    const size = min(atomicK, kernels - group);
+    let end = weights;
+    for (let k: i32 = 0; k < size; k++) {
+      let sum: i64 = 0;
+      let from = weights;
+      let data = a;
+      for (let i: i32 = 0; i < segments; i++) {
+        const length = <i32>load<u32>(lengths + (<usize>i << 2));
+        const w = from + <usize>(k * length);
+        let partial: i32 = 0;
+        for (let n: i32 = 0; n < length; n++) {
+          partial += <i32>load<i8>(w + <usize>n) * <i32>load<i16>(data + (<usize>n << 1));
+        }
+        sum = min(max(sum + <i64>partial, -ACCUMULATOR), ACCUMULATOR - 1);
+        data += <usize>((length + 7) & ~7) << 1;
+        from += <usize>(size * length);
+      }
+      end = from;
+      let rounded = sum;
+      if (shift > 0) rounded = (((sum + (sum >> 63)) >> (shift - 1)) + 1) >> 1;
+      const value = min(max(rounded, <i64>i32.MIN_VALUE), <i64>i32.MAX_VALUE);
+      if (value != rounded) saturated++;
+      const kernel = group + k;
+      const surface = kernel / atom;
+      store<i32>(out + <usize>surface * outSurface + (<usize>(kernel - surface * atom) << 2), <i32>value);
+    }
+    weights = end;
+  }
+  return saturated;
+}
+
+/** Largest sum of absolute weights of a kernel; 2^31 - 1 when it is more. */
+export function convLargestKernel(
+  weights: usize,
+  kernels: i32,
+  atomicK: i32,
+  atomicC: i32,
+  channels: i32,
+  rows: i32,
+  columns: i32,
+  joint: i32,
+): i32 {
+  let largest: i64 = 0;
+  for (let group: i32 = 0; group < kernels; group += atomicK) {
+    const size = min(atomicK, kernels - group);
+    let end = weights;
+    for (let k: i32 = 0; k < size; k++) {
+      let from = weights;
+      let sum: i64 = 0;
+      for (let block: i32 = 0; block < channels; block += atomicC) {
+        const width = min(atomicC, channels - block);
+        for (let r: i32 = 0; r < rows; r += joint) {
+          const length = min(joint, rows - r) * width;
+          for (let s: i32 = 0; s < columns; s++) {
+            const w = from + <usize>(k * length);
+            for (let n: i32 = 0; n < length; n++) sum += <i64>abs(<i32>load<i8>(w + <usize>n));
+            from += <usize>(size * length);
+          }
+        }
+      }
+      largest = max(largest, sum);
+      end = from;
+    }
+    weights = end;
+  }
+  return <i32>min(largest, <i64>i32.MAX_VALUE);
+}

@@ -1,0 +1,444 @@
+// A convolution layer: input fetch, padding and conversion (CDMA), products and sums (CSC, CMAC, CACC), direct, int8.
+// Not the planner, which reads registers, and not SDP, which takes the int32 results band by band.
+import { AccelError } from '../../../base/errors.js';
+import {
+  checkConv,
+  pixelLayout,
+  type ConvParams,
+  type ConvScratch,
+  type PixelLayout,
+} from './conv-params.js';
+
+/** Exports of kernels/nvdla/conv.ts; contracts are there. */
+export interface ConvKernels {
+  convFill(dst: number, value: number, count: number): void;
+  convFeature(
+    src: number,
+    surface: number,
+    step: number,
+    atom: number,
+    channels: number,
+    dst: number,
+    count: number,
+  ): void;
+  convTable(dst: number, enabled: number, signed: number, offset: number, scale: number, shift: number): void;
+  convLookup(at: number, table: number, count: number): void;
+  convElement(src: number, step: number, table: number, channels: number, dst: number, count: number): void;
+  convPack(
+    dst: number,
+    table: number,
+    first: number,
+    last: number,
+    weights: number,
+    kernels: number,
+    atomicK: number,
+    atomicC: number,
+    channels: number,
+    rows: number,
+    columns: number,
+    joint: number,
+    rowBytes: number,
+    columnBytes: number,
+    flat: number,
+    maxRuns: number,
+  ): number;
+  convPanels(
+    table: number,
+    first: number,
+    panels: number,
+    a: number,
+    stepX: number,
+    stepY: number,
+    rows: number,
+    columns: number,
+    out: number,
+    outRow: number,
+    outSurface: number,
+    atom: number,
+    shift: number,
+  ): void;
+  convSegments(
+    a: number,
+    rowBytes: number,
+    columnBytes: number,
+    atomicC: number,
+    channels: number,
+    rows: number,
+    columns: number,
+    joint: number,
+    lengths: number,
+    dst: number,
+  ): number;
+  convDot(
+    weights: number,
+    kernels: number,
+    atomicK: number,
+    segments: number,
+    lengths: number,
+    a: number,
+    out: number,
+    outSurface: number,
+    atom: number,
+    shift: number,
+  ): void;
+  convDotWide(
+    weights: number,
+    kernels: number,
+    atomicK: number,
+    segments: number,
+    lengths: number,
+    a: number,
+    out: number,
+    outSurface: number,
+    atom: number,
+    shift: number,
+  ): number;
+  convLargestKernel(
+    weights: number,
+    kernels: number,
+    atomicK: number,
+    atomicC: number,
+    channels: number,
+    rows: number,
+    columns: number,
+    joint: number,
+  ): number;
+}
+
+/** Scratch that lets nearly every layer keep all its kernels packed. Less works as long as one block fits. */
+export const CONV_SCRATCH = 16 << 20;
+
+/** Input rows of a block stay within this, so that they stay in the second-level cache while all kernels pass. */
+const BLOCK_BYTES = 256 << 10;
+/** With so few outputs a kernel is used too seldom to be worth packing. */
+const FEW_OUTPUTS = 3;
+/** Products of -128 by -128 whose sum 32 bits hold, with one to spare for rounding. */
+const SAFE_PRODUCTS = 131071;
+const TABLE_BYTES = 512;
+
+const align16 = (bytes: number): number => Math.ceil(bytes / 16) * 16;
+
+/** A layer whose kernels are packed. It reads input, kernels and its scratch until it is dropped. */
+export class ConvLayer {
+  /** Bytes of one output row of all surfaces, int32: bands of (memory / outRowBytes) rows fit a result buffer. */
+  readonly outRowBytes: number;
+
+  readonly #kernels: ConvKernels;
+  readonly #params: ConvParams;
+  readonly #pixel: PixelLayout | undefined;
+  readonly #tables: number;
+  /** Input pixels and rows that a kernel spans, and how far apart gathered ones are in the input. */
+  readonly #spanX: number;
+  readonly #spanY: number;
+  readonly #everyX: number;
+  readonly #everyY: number;
+  /** Outputs of a block; bytes of a gathered row. */
+  readonly #columns: number;
+  readonly #rows: number;
+  readonly #rowBytes: number;
+  readonly #columnBytes: number;
+  readonly #input: number;
+  /** How sums are made: packed panels, dot products, or dot products in a wide accumulator. */
+  readonly #path: 'panels' | 'dot' | 'wide';
+  readonly #flat: boolean;
+  readonly #maxRuns: number;
+  readonly #panels: number;
+  readonly #panelsPerPass: number;
+  readonly #panelTable: number;
+  readonly #packed: number;
+  readonly #lengths: number;
+  readonly #segmentData: number;
+
+  /** @throws AccelError EINVAL, EOPNOTSUPP (checkConv); ENOMEM when scratch does not hold one block */
+  constructor(kernels: ConvKernels, params: ConvParams, scratch: ConvScratch) {
+    checkConv(params);
+    this.#kernels = kernels;
+    this.#params = params;
+    const { channels, kernelChannels, kernelWidth, kernelHeight, atom, outWidth, outHeight } = params;
+    const image = params.image !== 0;
+    this.#pixel = image ? pixelLayout(params.pixelFormat) : undefined;
+    this.outRowBytes = Math.ceil(params.kernels / atom) * atom * 4 * outWidth;
+
+    this.#spanX = image ? Math.ceil(kernelChannels / channels) : (kernelWidth - 1) * params.dilationX + 1;
+    this.#spanY = (kernelHeight - 1) * params.dilationY + 1;
+    this.#everyX = this.#spanX === 1 ? params.strideX : 1;
+    this.#everyY = this.#spanY === 1 ? params.strideY : 1;
+    this.#columnBytes = params.dilationX * channels * 2;
+
+    const products = kernelHeight * kernelWidth * kernelChannels;
+    const wide =
+      products > SAFE_PRODUCTS &&
+      kernels.convLargestKernel(
+        params.weightAddress,
+        params.kernels,
+        params.atomicK,
+        params.atomicC,
+        kernelChannels,
+        kernelHeight,
+        kernelWidth,
+        params.jointRows,
+      ) >
+        SAFE_PRODUCTS * 128;
+    this.#path = wide ? 'wide' : outWidth * outHeight * params.batches <= FEW_OUTPUTS ? 'dot' : 'panels';
+
+    let at = align16(scratch.address);
+    const end = scratch.address + scratch.bytes;
+    const take = (bytes: number): number => {
+      const address = at;
+      at = align16(at + bytes);
+      return address;
+    };
+
+    this.#tables = take(4 * TABLE_BYTES);
+    this.#writeTables();
+
+    // Packed panels: every kernel row is one run when the channels are few, else runs are made of 8 channels each.
+    const rounds = kernelHeight * kernelWidth;
+    this.#flat = !image && kernelWidth > 1 && params.dilationX === 1 && kernelChannels < 8;
+    const pairs = this.#flat
+      ? kernelHeight * Math.ceil((kernelWidth * kernelChannels) / 2)
+      : rounds * Math.ceil(kernelChannels / 2);
+    this.#maxRuns = this.#flat ? kernelHeight : rounds * Math.ceil(kernelChannels / 8);
+    const panelBytes = align16(this.#maxRuns * 8) + pairs * 32;
+    this.#panels = (Math.ceil(params.kernels / atom) * atom) / 8;
+    const panels = this.#path === 'panels';
+    this.#panelTable = take(panels ? this.#panels * 16 : 0);
+
+    // Segments in the order of the weights: channel block, rows, column.
+    const blocks = Math.ceil(kernelChannels / params.atomicC);
+    const segments = panels ? 0 : blocks * rounds;
+    const longest = params.jointRows * Math.min(params.atomicC, kernelChannels);
+    this.#lengths = take(segments * 4);
+    this.#segmentData = take(segments * (longest + 8) * 2);
+
+    const room = end - at;
+    const wanted = panels ? this.#panels * panelBytes : 0;
+    const resident = wanted + BLOCK_BYTES <= room || !panels;
+    const limit = resident ? Math.max(BLOCK_BYTES, room - wanted) : room - Math.min(wanted, room / 2);
+    [this.#columns, this.#rows] = this.#block(limit, resident);
+    this.#rowBytes = this.#gatheredRow(this.#columns);
+    this.#input = take(this.#blockRows(this.#rows) * this.#rowBytes);
+    this.#packed = at;
+    this.#panelsPerPass = panels ? Math.min(this.#panels, Math.floor((end - at) / panelBytes)) : 0;
+    if (at > end || (panels && this.#panelsPerPass < 1))
+      throw new AccelError('ENOMEM', {
+        field: 'scratch',
+        reason: `${scratch.bytes} bytes, one block of the layer needs ${at - scratch.address + (panels ? panelBytes : 0)}`,
+      });
+    if (panels && this.#panelsPerPass === this.#panels) this.#pack(0, this.#panels);
+  }
+
+  /**
+   * Computes output rows [y0, y1) of input cube `batch` into int32 at `out`: [surface of `atom` kernels][y - y0][x][atom];
+   * kernels that do not exist are 0. Returns how many outputs saturated at 32 bits.
+   */
+  run(y0: number, y1: number, out: number, batch = 0): number {
+    const { outWidth, strideX, strideY, padLeft, padTop, atom } = this.#params;
+    const pixel = atom * 4;
+    let saturated = 0;
+    for (let y = y0; y < y1; y += this.#rows) {
+      const rows = Math.min(this.#rows, y1 - y);
+      for (let x = 0; x < outWidth; x += this.#columns) {
+        const columns = Math.min(this.#columns, outWidth - x);
+        this.#gather(x * strideX - padLeft, y * strideY - padTop, columns, rows, batch);
+        const target = out + ((y - y0) * outWidth + x) * pixel;
+        const surface = (y1 - y0) * outWidth * pixel;
+        if (this.#path === 'panels') this.#sumPanels(rows, columns, target, surface);
+        else saturated += this.#sumOutputs(rows, columns, target, surface);
+      }
+    }
+    return saturated;
+  }
+
+  /** Bytes of a gathered row for `columns` outputs. Its end may be overwritten and read a little past. */
+  #gatheredRow(columns: number): number {
+    const step = this.#params.strideX / this.#everyX;
+    return align16(((columns - 1) * step + this.#spanX) * this.#params.channels * 2 + 16);
+  }
+
+  #blockRows(rows: number): number {
+    return (rows - 1) * (this.#params.strideY / this.#everyY) + this.#spanY;
+  }
+
+  /**
+   * Columns and rows of outputs whose input is about BLOCK_BYTES, and never more than `limit` when that can be.
+   * Kernels that are not resident are packed again for every block: then the block is as large as it can be.
+   */
+  #block(limit: number, resident: boolean): [columns: number, rows: number] {
+    const { outWidth, outHeight } = this.#params;
+    let columns = outWidth;
+    const bytes = (n: number): number => this.#spanY * this.#gatheredRow(n);
+    // A narrow block reads the columns between blocks twice: not below four kernel widths, unless it must be.
+    while (
+      columns > 1 &&
+      (bytes(columns) > limit || (bytes(columns) > BLOCK_BYTES && columns > 4 * this.#spanX))
+    )
+      columns = Math.ceil(columns / 2);
+    const row = this.#gatheredRow(columns);
+    let rows = 1;
+    const most = resident ? Math.min(limit, BLOCK_BYTES) : limit;
+    while (rows < outHeight && this.#blockRows(rows + 1) * row <= most) rows++;
+    return [columns, rows];
+  }
+
+  #writeTables(): void {
+    const { cvt, cvtOffset, cvtScale, cvtTruncate, mean, image } = this.#params;
+    const means = [this.#params.mean0, this.#params.mean1, this.#params.mean2, this.#params.mean3];
+    const signed = image === 0 ? 1 : this.#params.pixelSigned;
+    for (let element = 0; element < 4; element++) {
+      const offset = image !== 0 && mean !== 0 ? means[element] : cvtOffset;
+      this.#kernels.convTable(this.#table(element), cvt, signed, offset, cvtScale, cvtTruncate);
+    }
+  }
+
+  #table(element: number): number {
+    return this.#tables + element * TABLE_BYTES;
+  }
+
+  #pack(first: number, last: number): void {
+    const params = this.#params;
+    this.#kernels.convPack(
+      this.#packed,
+      this.#panelTable + first * 16,
+      first,
+      last,
+      params.weightAddress,
+      params.kernels,
+      params.atomicK,
+      params.atomicC,
+      params.kernelChannels,
+      params.kernelHeight,
+      params.kernelWidth,
+      params.jointRows,
+      params.dilationY * this.#rowBytes,
+      this.#columnBytes,
+      this.#flat ? 1 : 0,
+      this.#maxRuns,
+    );
+  }
+
+  /** Brings what a block of outputs sees to int16 rows; (x, y) is its first input pixel, maybe outside the cube. */
+  #gather(x: number, y: number, columns: number, rows: number, batch: number): void {
+    const kernels = this.#kernels;
+    const { width, height, channels, padValue, strideX } = this.#params;
+    const pad = (padValue << 24) >> 24;
+    const pixels = (columns - 1) * (strideX / this.#everyX) + this.#spanX;
+    const clamp = (n: number): number => Math.max(0, Math.min(pixels, n));
+    const left = clamp(Math.ceil(-x / this.#everyX));
+    const right = Math.max(left, clamp(Math.ceil((width - x) / this.#everyX)));
+    const lines = this.#blockRows(rows);
+    for (let line = 0; line < lines; line++) {
+      const to = this.#input + line * this.#rowBytes;
+      const from = y + line * this.#everyY;
+      if (from < 0 || from >= height || right === left) {
+        kernels.convFill(to, pad, pixels * channels);
+        continue;
+      }
+      const inside = to + left * channels * 2;
+      this.#fetch(x + left * this.#everyX, from, right - left, inside, batch);
+      kernels.convFill(to, pad, left * channels);
+      kernels.convFill(to + right * channels * 2, pad, (pixels - right) * channels);
+    }
+  }
+
+  /** Reads and converts `count` pixels of input line y from x on. */
+  #fetch(x: number, y: number, count: number, to: number, batch: number): void {
+    const params = this.#params;
+    const { channels, atom } = params;
+    const base = params.inputAddress + batch * params.batchStride + y * params.lineStride;
+    const pixel = this.#pixel;
+    if (pixel === undefined) {
+      const step = this.#everyX * atom;
+      this.#kernels.convFeature(base + x * atom, params.surfaceStride, step, atom, channels, to, count);
+      if (params.cvt !== 0) this.#kernels.convLookup(to, this.#table(0), count * channels);
+      return;
+    }
+    const at = params.pixelOffset + x;
+    const base1 = params.inputAddress1 + batch * params.batchStride + y * params.lineStride1;
+    for (let element = 0; element < channels; element++) {
+      const second = pixel.planes === 2 && element > 0;
+      const bytes = second ? 2 : pixel.pixelBytes;
+      const source = (second ? base1 : base) + at * bytes + pixel.order[element];
+      const target = to + element * 2;
+      this.#kernels.convElement(source, this.#everyX * bytes, this.#table(element), channels, target, count);
+    }
+  }
+
+  #sumPanels(rows: number, columns: number, out: number, outSurface: number): void {
+    const { strideX, strideY, channels, outWidth, atom, clipTruncate } = this.#params;
+    const stepX = (strideX / this.#everyX) * channels * 2;
+    const stepY = (strideY / this.#everyY) * this.#rowBytes;
+    const pass = this.#panelsPerPass;
+    for (let first = 0; first < this.#panels; first += pass) {
+      const count = Math.min(pass, this.#panels - first);
+      if (pass < this.#panels) this.#pack(first, first + count);
+      this.#kernels.convPanels(
+        this.#panelTable + first * 16,
+        first,
+        count,
+        this.#input,
+        stepX,
+        stepY,
+        rows,
+        columns,
+        out,
+        outWidth * atom * 4,
+        outSurface,
+        atom,
+        clipTruncate,
+      );
+    }
+  }
+
+  #sumOutputs(rows: number, columns: number, out: number, outSurface: number): number {
+    const params = this.#params;
+    const { atom } = params;
+    const stepX = (params.strideX / this.#everyX) * params.channels * 2;
+    const stepY = (params.strideY / this.#everyY) * this.#rowBytes;
+    const unused = Math.ceil(params.kernels / atom) * atom - params.kernels;
+    const lastSurface = Math.ceil(params.kernels / atom) - 1;
+    let saturated = 0;
+    for (let y = 0; y < rows; y++) {
+      for (let x = 0; x < columns; x++) {
+        const segments = this.#kernels.convSegments(
+          this.#input + y * stepY + x * stepX,
+          params.dilationY * this.#rowBytes,
+          this.#columnBytes,
+          params.atomicC,
+          params.kernelChannels,
+          params.kernelHeight,
+          params.kernelWidth,
+          params.jointRows,
+          this.#lengths,
+          this.#segmentData,
+        );
+        const target = out + (y * params.outWidth + x) * atom * 4;
+        // Zeroes as int16 pairs.
+        this.#kernels.convFill(target + lastSurface * outSurface + (atom - unused) * 4, 0, unused * 2);
+        const dot = this.#path === 'wide' ? this.#kernels.convDotWide : this.#kernels.convDot;
+        saturated +=
+          dot(
+            params.weightAddress,
+            params.kernels,
+            params.atomicK,
+            segments,
+            this.#lengths,
+            this.#segmentData,
+            target,
+            outSurface,
+            atom,
+            params.clipTruncate,
+          ) ?? 0;
+      }
+    }
+    return saturated;
+  }
+}
+
+/**
+ * Packs the kernels of a layer into `scratch`, once; bands then only compute.
+ * @throws AccelError EINVAL, EOPNOTSUPP with the field at fault; ENOMEM when scratch does not hold one block
+ */
+export function prepareConv(kernels: ConvKernels, params: ConvParams, scratch: ConvScratch): ConvLayer {
+  return new ConvLayer(kernels, params, scratch);
+}
