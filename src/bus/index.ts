@@ -3,5 +3,7 @@ export * from './device.js';
 export * from './iommu.js';
 export * from './irq.js';
 export * from './mmio.js';
+export * from './pci-config.js';
+export * from './pci.js';
 export * from './platform.js';
 export * from './port.js';

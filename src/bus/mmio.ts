@@ -10,6 +10,8 @@ export type MmioTap = (window: number, offset: number, value: number, write: boo
 export interface MmioTarget {
   readonly model: VirtualDevice;
   removed: boolean;
+  /** False while the bus does not decode the device's addresses. */
+  decoded: boolean;
   tap: MmioTap | undefined;
 }
 
@@ -28,7 +30,7 @@ export class ModelMmio implements Mmio {
 
   read32(offset: number): number {
     const target = this.#target;
-    if (target.removed) return 0xffffffff;
+    if (target.removed || !target.decoded) return 0xffffffff;
     const at = this.#base + offset;
     const value = target.model.read32(this.#index, at);
     if (target.tap !== undefined) target.tap(this.#index, at, value, false);
@@ -37,7 +39,7 @@ export class ModelMmio implements Mmio {
 
   write32(offset: number, value: number): void {
     const target = this.#target;
-    if (target.removed) return;
+    if (target.removed || !target.decoded) return;
     const at = this.#base + offset;
     if (target.tap !== undefined) target.tap(this.#index, at, value >>> 0, true);
     target.model.write32(this.#index, at, value >>> 0);

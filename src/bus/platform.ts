@@ -52,7 +52,7 @@ export class Slot {
 
   /** Puts the model in. Once. */
   plug(model: VirtualDevice): void {
-    this.#target = { model, removed: false, tap: undefined };
+    this.#target = { model, removed: false, decoded: true, tap: undefined };
   }
 
   get model(): VirtualDevice {
@@ -65,6 +65,11 @@ export class Slot {
 
   set tap(tap: MmioTap | undefined) {
     this.#plugged.tap = tap;
+  }
+
+  /** Whether accesses reach the model: PCI's memory space enable. Off, reads give all ones. */
+  decode(on: boolean): void {
+    this.#plugged.decoded = on;
   }
 
   line(index: number): Irq {

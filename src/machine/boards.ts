@@ -2,18 +2,32 @@
 // Not wiring: machine.ts reads this and does it.
 import { nullDevice } from '../devices/null/index.js';
 import { nvdla } from '../devices/nvdla/index.js';
+import type { PciIdentity } from '../bus/pci-config.js';
 import type { DeviceModel } from '../bus/port.js';
 
-export interface BoardDevice {
+interface BoardDeviceBase {
   readonly model: DeviceModel;
   readonly options: Readonly<Record<string, unknown>>;
+  readonly irqs: number;
+}
+
+/** A device with device-tree compatible strings, most specific first. */
+export interface PlatformBoardDevice extends BoardDeviceBase {
   readonly bus: 'platform';
   /** Name on its bus: address and node name, as Linux names platform devices. */
   readonly busName: string;
-  /** Device-tree compatible strings, most specific first. */
   readonly compatible: readonly string[];
-  readonly irqs: number;
 }
+
+/** A PCI function. */
+export interface PciBoardDevice extends BoardDeviceBase {
+  readonly bus: 'pci';
+  /** Domain, bus, device and function: `0000:00:08.0`. */
+  readonly busName: string;
+  readonly identity: PciIdentity;
+}
+
+export type BoardDevice = PlatformBoardDevice | PciBoardDevice;
 
 export interface Board {
   /** `nvdla:nv_large`. */

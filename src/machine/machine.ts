@@ -3,6 +3,8 @@
 import type { Clock } from '../base/clock.js';
 import { DisposableStack } from '../base/disposable.js';
 import { AccelError } from '../base/errors.js';
+import type { PciDevice, PlatformDevice } from '../bus/device.js';
+import { pciDevice } from '../bus/pci.js';
 import { platformDevice, Slot } from '../bus/platform.js';
 import type { EngineHandle, VirtualDevice } from '../bus/port.js';
 import { Core } from '../core/core.js';
@@ -10,7 +12,7 @@ import type { AccelDevice } from '../core/device.js';
 import { TraceStep } from '../core/trace.js';
 import { boardByName, boards, type Board, type BoardDevice } from './boards.js';
 import { Dram } from './dram.js';
-import { driverFor, platformDrivers, type PlatformDriver } from './drivers.js';
+import { bind, drivers, type DriverEntry } from './drivers.js';
 import { faultyHandle, type EngineHost } from './engines.js';
 import { Faults } from './faults.js';
 
@@ -18,7 +20,7 @@ export interface MachineOptions {
   /** Names of our boards, `nvdla:nv_large`, or boards of other packages. Several, and the same one twice, are fine. */
   readonly boards: readonly (string | Board)[];
   /** Drivers of other packages; asked before ours. */
-  readonly drivers?: readonly PlatformDriver[];
+  readonly drivers?: readonly DriverEntry[];
   readonly clock: Clock;
   /** Owned by the machine from now on. */
   readonly engines: EngineHost;
@@ -46,6 +48,9 @@ export interface MachineDevice {
 /** Spacing of device windows on one machine, so that bus names stay unique. */
 const WINDOW_SPACING = 0x100000;
 
+/** Where BARs are assigned from. */
+const PCI_WINDOW = 0xe0000000;
+
 export class Machine implements Disposable {
   readonly memory: Dram;
   readonly core: Core;
@@ -54,14 +59,14 @@ export class Machine implements Disposable {
   readonly devices: MachineDevice[] = [];
   readonly #owned = new DisposableStack();
   readonly #onGuestError: MachineOptions['onGuestError'];
-  readonly #drivers: readonly PlatformDriver[];
+  readonly #drivers: readonly DriverEntry[];
 
   /** @throws AccelError ENODEV for a board that is not known, ENOMEM when scratch does not fit */
   constructor(options: MachineOptions) {
     this.clock = options.clock;
     this.engines = this.#owned.use(options.engines);
     this.#onGuestError = options.onGuestError;
-    this.#drivers = [...(options.drivers ?? []), ...platformDrivers];
+    this.#drivers = [...(options.drivers ?? []), ...drivers];
     this.memory = new Dram(options.dram ?? 1024);
     this.core = new Core({ clock: options.clock, memory: this.memory });
     try {
@@ -92,7 +97,7 @@ export class Machine implements Disposable {
   }
 
   #plug(board: Board, spec: BoardDevice, bare: boolean): void {
-    const busName = uniqueName(spec.busName, this.devices.length);
+    const busName = uniqueName(spec, this.devices.length);
     const faults = new Faults();
     const guestErrors = new Set<string>();
     const guestError = (text: string): void => {
@@ -114,10 +119,14 @@ export class Machine implements Disposable {
     slot.plug(model);
     let accel: AccelDevice<unknown> | undefined;
     if (!bare) {
-      const device = platformDevice(slot, spec.compatible);
-      accel = driverFor(device, this.#drivers)?.probe(device, this.core);
+      accel = bind(this.#busDevice(spec, slot), this.core, this.#drivers);
     }
     this.devices.push({ board, spec, slot, model, faults, accel, guestErrors });
+  }
+
+  #busDevice(spec: BoardDevice, slot: Slot): PlatformDevice | PciDevice {
+    if (spec.bus === 'platform') return platformDevice(slot, spec.compatible);
+    return pciDevice(slot, spec.identity, PCI_WINDOW + this.devices.length * WINDOW_SPACING);
   }
 
   #engine(spec: BoardDevice, busName: string, unit: string, faults: Faults): EngineHandle {
@@ -141,8 +150,12 @@ export class Machine implements Disposable {
   }
 }
 
-/** `10200000.nvdla` with its address moved by `index` windows. */
-function uniqueName(busName: string, index: number): string {
-  const [address, node] = busName.split('.');
-  return `${(parseInt(address!, 16) + index * WINDOW_SPACING).toString(16)}.${node}`;
+/** The board's name for the first device; the address or device number moved on for others, so that names stay unique. */
+function uniqueName(spec: BoardDevice, index: number): string {
+  if (spec.bus === 'platform') {
+    const [address, node] = spec.busName.split('.');
+    return `${(parseInt(address!, 16) + index * WINDOW_SPACING).toString(16)}.${node}`;
+  }
+  const [, prefix, device, rest] = /^(.*:)([0-9a-f]{2})(\.\d)$/.exec(spec.busName)!;
+  return `${prefix}${(parseInt(device!, 16) + index).toString(16).padStart(2, '0')}${rest}`;
 }
