@@ -22,6 +22,7 @@ export const SyncFenceInfo = struct(
   { obj_name: chars(32), driver_name: chars(32), status: s32, flags: u32, timestamp_ns: u64 },
   { bytes: 80 },
 );
+export const SyncSetDeadline = struct('sync_set_deadline', { deadline_ns: u64, pad: u64 }, { bytes: 16 });
 export const DmaBufSync = struct('dma_buf_sync', { flags: u64 }, { bytes: 8 });
 export const DmaBufExportSyncFile = struct('dma_buf_export_sync_file', { flags: u32, fd: s32 }, { bytes: 8 });
 export const DmaBufImportSyncFile = struct('dma_buf_import_sync_file', { flags: u32, fd: s32 }, { bytes: 8 });
@@ -39,6 +40,7 @@ export const DMA_BUF_SYNC_END = 4;
 
 export const SYNC_IOC_MERGE = iowr('SYNC_IOC_MERGE', SYNC_TYPE, 3, SyncMergeData);
 export const SYNC_IOC_FILE_INFO = iowr('SYNC_IOC_FILE_INFO', SYNC_TYPE, 4, SyncFileInfo);
+export const SYNC_IOC_SET_DEADLINE = iow('SYNC_IOC_SET_DEADLINE', SYNC_TYPE, 5, SyncSetDeadline);
 export const DMA_BUF_IOCTL_SYNC = iow('DMA_BUF_IOCTL_SYNC', DMA_BUF_TYPE, 0, DmaBufSync);
 export const DMA_BUF_IOCTL_EXPORT_SYNC_FILE = iowr(
   'DMA_BUF_IOCTL_EXPORT_SYNC_FILE',

@@ -47,8 +47,19 @@ export interface AccelFile {
   ready(events: number, signal?: AbortSignalLike): Promise<number>;
   /** read(2): whole events. With `nonblock` EAGAIN when there is none. */
   read(buffer: Uint8Array, options?: { nonblock?: boolean; signal?: AbortSignalLike }): Promise<number>;
-  /** close(2) of a descriptor that an ioctl of this file gave out (dma-buf, sync_file, syncobj). @throws EBADF */
+  /**
+   * ioctl(2) on a descriptor that an ioctl of this file gave out (dma-buf, sync_file).
+   * @throws AccelError EBADF; ENOTTY for a request it does not know; EINTR
+   */
+  ioctlFd(fd: number, request: number, argument?: Uint8Array, signal?: AbortSignalLike): Promise<number>;
+  /** The bits of poll(2) ready on such a descriptor: POLLIN of a sync_file once signalled. @throws AccelError EBADF */
+  pollFd(fd: number): Promise<number>;
+  /** Resolves when one of `events` is ready on such a descriptor. @throws AccelError EBADF, EINTR */
+  readyFd(fd: number, events: number, signal?: AbortSignalLike): Promise<number>;
+  /** close(2) of such a descriptor. @throws AccelError EBADF */
   closeFd(fd: number): Promise<void>;
+  /** The text of /proc/PID/fdinfo/FD for this file. */
+  fdinfo(): Promise<string>;
   /** close(2). Idempotent. */
   close(): Promise<void>;
 }

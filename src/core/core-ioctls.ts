@@ -6,6 +6,7 @@ import { AccelError } from '../base/errors.js';
 import { on, type IoctlEntry, type IoctlHandler, type Permission } from './driver.js';
 import type { AnyFile } from './ioctl.js';
 import { DmaBuf } from './prime.js';
+import { syncobjIoctls } from './syncobj-ioctls.js';
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- these calls work on files of every driver */
 export type CoreEntry = IoctlEntry<any, any>;
@@ -93,7 +94,7 @@ const handleToFd: CoreHandler<Fields<typeof drm.DrmPrimeHandle>> = (file, { hand
       reason: `0x${flags.toString(16)}; only CLOEXEC and RDWR`,
     });
   }
-  return { fd: file.process.fds.install(DmaBuf.of(file.lookup(handle))) };
+  return { fd: file.process.fds.install(DmaBuf.of(file.lookup(handle), file.device.clock)) };
 };
 
 const fdToHandle: CoreHandler<Fields<typeof drm.DrmPrimeHandle>> = (file, { fd }) => {
@@ -124,6 +125,7 @@ export const coreIoctls: readonly CoreEntry[] = [
   refused(drm.DRM_IOCTL_DROP_MASTER, 'EACCES', noMaster, 'master'),
   on(drm.DRM_IOCTL_PRIME_HANDLE_TO_FD, handleToFd),
   on(drm.DRM_IOCTL_PRIME_FD_TO_HANDLE, fdToHandle),
+  ...syncobjIoctls,
   ...drm.MODESET_NRS.map((nr) =>
     refused(io(`DRM_IOCTL 0x${nr.toString(16)}`, DRM_TYPE, nr), 'EOPNOTSUPP', 'no mode setting here'),
   ),

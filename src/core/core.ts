@@ -10,6 +10,8 @@ import { ClientFile } from './file.js';
 import { MmapOffsets } from './gem.js';
 import { LocalFile } from './local-file.js';
 import type { Process } from './process.js';
+import { snapshot, type Snapshot } from './snapshot.js';
+import { SwSyncTimeline } from './sw-sync.js';
 import { Trace } from './trace.js';
 
 /** Character major of the accel class (ACCEL_MAJOR). */
@@ -95,6 +97,16 @@ export class Core {
   /** All devices, by minor. */
   devices(): AccelDevice[] {
     return [...this.#minors.values()].flatMap(({ device }) => device ?? []);
+  }
+
+  /** open(2) of sw_sync: a test timeline, as a descriptor of `process`. @throws AccelError EMFILE */
+  openSwSync(process: Process): number {
+    return process.fds.install(new SwSyncTimeline(this.clock, process.name));
+  }
+
+  /** Everything there is to see, at one time: plain data. */
+  snapshot(): Snapshot {
+    return snapshot(this);
   }
 
   /**

@@ -8,11 +8,18 @@ import type { ClientFile } from './file.js';
 import { GemObject, type MmapOffsets } from './gem.js';
 import { Health } from './health.js';
 import { ioctlTable, type IoctlTable } from './ioctl.js';
+import { RuntimePower } from './power.js';
+import type { SchedulerStats } from './scheduler.js';
+import type { Histogram } from './histogram.js';
 import type { Trace } from './trace.js';
+import type { BusyTime } from './usage.js';
 
 /** What a scheduler is to its device. */
 export interface DeviceScheduler {
   readonly name: string;
+  readonly stats: SchedulerStats;
+  readonly latency: Histogram;
+  readonly busy: BusyTime;
   /** The hardware is gone: every job ends with `error`, now and from now on. */
   gone(error: ErrnoName): void;
 }
@@ -44,6 +51,8 @@ export class AccelDevice<Hw = unknown> {
   readonly clock: Clock;
   readonly trace: Trace;
   readonly health = new Health();
+  /** Runtime suspend. The scheduler holds it while jobs run; handlers that touch registers get() and put() it. */
+  readonly power: RuntimePower;
   readonly offsets: MmapOffsets;
   /** Calls by number: the generic ones and the driver's. */
   readonly ioctls: IoctlTable;
@@ -64,6 +73,13 @@ export class AccelDevice<Hw = unknown> {
     this.offsets = wiring.offsets;
     this.#onUnplug = wiring.onUnplug;
     this.ioctls = ioctlTable(wiring.driver.ioctls);
+    const { driver, clock } = wiring;
+    this.power = new RuntimePower({
+      clock,
+      autosuspendNs: driver.autosuspendNs,
+      suspend: driver.suspend && (() => driver.suspend!(this)),
+      resume: driver.resume && (() => driver.resume!(this)),
+    });
   }
 
   /** A buffer of the driver's own, in no file. The caller owns its reference. @throws AccelError EINVAL, ENOMEM */
@@ -91,6 +107,7 @@ export class AccelDevice<Hw = unknown> {
   unplug(): void {
     if (this.#unplugged) return;
     this.#unplugged = true;
+    this.power.end();
     this.#onUnplug();
     this.driver.unplug(this);
     for (const scheduler of this.#schedulers) scheduler.gone('ENODEV');

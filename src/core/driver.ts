@@ -65,6 +65,12 @@ export interface Driver<Hw = unknown, Own = unknown> {
   unplug(device: AccelDevice<Hw>): void;
   /** The last handle this file had to `gem` is gone (drm_gem_object_funcs.close). Absent: nothing to undo. */
   gemClose?(file: ClientFile<Hw, Own>, gem: GemObject): void;
+  /** Powers the hardware down; absent: it stays on. Called when nothing used it for `autosuspendNs`. @throws AccelError EBUSY */
+  suspend?(device: AccelDevice<Hw>): void;
+  /** Powers it up again and restores its state, before the next job or power.get(). @throws AccelError its jobs fail */
+  resume?(device: AccelDevice<Hw>): void;
+  /** Idle time before suspend, nanoseconds. Default 50 ms. */
+  readonly autosuspendNs?: number;
   /** Busy time per engine, of the device; absent: that of its schedulers. */
   usage?(device: AccelDevice<Hw>): EngineUsage[];
 }

@@ -85,6 +85,10 @@ export class FdTable {
     return file;
   }
 
+  has(fd: number): boolean {
+    return this.#files.get(fd) !== undefined;
+  }
+
   /** A second number for the same description. @throws AccelError EBADF, EMFILE */
   dup(fd: number): number {
     return this.install(this.get(fd));

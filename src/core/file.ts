@@ -7,6 +7,7 @@ import { EventQueue } from './events.js';
 import type { GemObject } from './gem.js';
 import { gemOf } from './prime.js';
 import type { Process } from './process.js';
+import type { Syncobj } from './syncobj.js';
 import { BusyTime } from './usage.js';
 
 /** What an entity is to the file it belongs to. */
@@ -35,6 +36,8 @@ export class ClientFile<Hw = unknown, Own = unknown> {
   /** The driver's state for this file, from its open(). */
   readonly own: Own;
   readonly events = new EventQueue();
+  /** Sync objects by handle, from 1. */
+  readonly syncobjs = new IdTable<Syncobj>();
   readonly #handles = new IdTable<GemObject>();
   readonly #byObject = new Map<GemObject, Handles>();
   readonly #busy = new Map<string, BusyTime>();
@@ -150,6 +153,32 @@ export class ClientFile<Hw = unknown, Own = unknown> {
     return gemOf(this.process.fds.get(fd));
   }
 
+  /** A handle for `syncobj`, whose reference becomes the table's. @throws AccelError ENOSPC */
+  addSyncobj(syncobj: Syncobj): number {
+    const handle = this.syncobjs.add(syncobj);
+    if (handle === undefined)
+      throw new AccelError('ENOSPC', { field: 'handle', reason: 'no handle is free' });
+    return handle;
+  }
+
+  /** No reference is taken. @throws AccelError ENOENT */
+  lookupSyncobj(handle: number): Syncobj {
+    const syncobj = this.syncobjs.get(handle);
+    if (syncobj === undefined) {
+      throw new AccelError('ENOENT', { field: 'handle', reason: `${handle} is not a syncobj of this file` });
+    }
+    return syncobj;
+  }
+
+  /** @throws AccelError EINVAL for a handle this file does not have */
+  removeSyncobj(handle: number): void {
+    const syncobj = this.syncobjs.remove(handle);
+    if (syncobj === undefined) {
+      throw new AccelError('EINVAL', { field: 'handle', reason: `${handle} is not a syncobj of this file` });
+    }
+    syncobj.put();
+  }
+
   /** copy_from_user. The bytes may be a view of the client's memory: copy what must not change. @throws AccelError EFAULT */
   async readUser(pointer: bigint, bytes: number): Promise<Uint8Array> {
     return this.process.user.read(pointer, bytes);
@@ -197,6 +226,7 @@ export class ClientFile<Hw = unknown, Own = unknown> {
     this.events.end();
     for (const entity of this.#entities) entity.kill();
     this.#entities.clear();
+    for (const syncobj of this.syncobjs.clear()) syncobj.put();
     for (const gem of this.#handles.clear()) {
       gem.handles--;
       if (this.#byObject.delete(gem)) this.device.driver.gemClose?.(this, gem);

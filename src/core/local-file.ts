@@ -9,6 +9,7 @@ import {
   type ClientMemory,
   type Mapping,
 } from './accel-file.js';
+import { fdinfo } from './fdinfo.js';
 import { dispatch, type AnyFile } from './ioctl.js';
 import { sleep } from './wait.js';
 
@@ -67,6 +68,28 @@ export class LocalFile implements AccelFile {
   ): Promise<number> {
     const { nonblock = this.#nonblock, signal } = options;
     return this.#open('read').events.read(buffer, nonblock, signal);
+  }
+
+  async ioctlFd(
+    fd: number,
+    request: number,
+    argument?: Uint8Array,
+    signal?: AbortSignalLike,
+  ): Promise<number> {
+    const { process } = this.#file;
+    return process.fds.get(fd).ioctl(process, request, argument, signal);
+  }
+
+  async pollFd(fd: number): Promise<number> {
+    return this.#file.process.fds.get(fd).poll();
+  }
+
+  async readyFd(fd: number, events: number, signal?: AbortSignalLike): Promise<number> {
+    return this.#file.process.fds.get(fd).ready(events, signal);
+  }
+
+  async fdinfo(): Promise<string> {
+    return fdinfo(this.#open('fdinfo'));
   }
 
   async closeFd(fd: number): Promise<void> {

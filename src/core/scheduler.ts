@@ -261,7 +261,12 @@ export class Scheduler<P> implements DeviceScheduler {
       });
     }
     if (this.#ring.size === 1) this.#restartTimer();
-    job.hardware = this.#handOver(job) ?? 'done';
+    try {
+      this.device.power.get();
+    } catch (error) {
+      job.fail(this.#errorOf(error));
+    }
+    job.hardware = job.error === undefined ? (this.#handOver(job) ?? 'done') : 'done';
     // The driver may have found the device dead and stopped the scheduler: then start or gone ends the job.
     if (this.#stopped) {
       if (this.#ring.has(job)) job.hardware = 'lost';
@@ -275,10 +280,15 @@ export class Scheduler<P> implements DeviceScheduler {
     try {
       return this.#run(job);
     } catch (error) {
-      if (!(error instanceof AccelError)) this.device.health.defect(error);
-      job.fail(error instanceof AccelError ? error.code : 'EIO');
+      job.fail(this.#errorOf(error));
       return undefined;
     }
+  }
+
+  #errorOf(error: unknown): ErrnoName {
+    if (error instanceof AccelError) return error.code;
+    this.device.health.defect(error);
+    return 'EIO';
   }
 
   #attach(job: Job<P>): void {
@@ -300,6 +310,7 @@ export class Scheduler<P> implements DeviceScheduler {
     this.#free += job.credits;
     this.busy.stop(now);
     job.entity.file?.busy(this.name).stop(now);
+    this.device.power.put();
     this.#conclude(job, job.error ?? error, now);
     if (this.#stopped) return;
     this.#restartTimer();
