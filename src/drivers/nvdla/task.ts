@@ -27,7 +27,7 @@ const at = NetworkDesc.offsets;
 
 export class Task implements Disposable {
   readonly addresses: Addresses;
-  readonly program = new RegisterProgram();
+  readonly program: RegisterProgram;
   readonly heads = new Int16Array(OP_TYPES);
   /** Undefined for a task without layers. */
   graph: Graph | undefined;
@@ -41,13 +41,20 @@ export class Task implements Disposable {
   /** DRAM offset of the statistics records, -1 when the client wants none. */
   statistics = -1;
 
-  constructor(addresses: Addresses) {
+  readonly #programs: RegisterProgram[];
+
+  /** Takes a program out of `programs`, or makes one, and gives it back on dispose. */
+  constructor(addresses: Addresses, programs: RegisterProgram[]) {
     this.addresses = addresses;
+    this.program = programs.pop() ?? new RegisterProgram();
+    this.#programs = programs;
   }
 
-  /** Unmaps the task's buffers. */
+  /** Unmaps the task's buffers. Once; the hardware must be done with it. */
   [Symbol.dispose](): void {
     this.addresses[Symbol.dispose]();
+    this.program.clear();
+    this.#programs.push(this.program);
   }
 }
 
@@ -56,6 +63,8 @@ export class TaskReader {
   readonly #view: DataView;
   readonly #processors: readonly Processor[];
   readonly #layer: Layer;
+  /** Not in use: tasks come and go, their buffers stay. As many as there were tasks at a time. */
+  readonly #programs: RegisterProgram[] = [];
 
   /** `processors` by op_type. */
   constructor(hardware: Hardware, processors: readonly Processor[]) {
@@ -69,7 +78,7 @@ export class TaskReader {
    * @throws AccelError EINVAL with the field at fault, EBADF for an entry that is no dma-buf, ENOSPC
    */
   read(addresses: Addresses): Task {
-    const task = new Task(addresses);
+    const task = new Task(addresses, this.#programs);
     try {
       this.#read(task);
     } catch (error) {
