@@ -2,3 +2,4 @@
 // Not a runtime: it touches no device.
 export * from './ir/index.js';
 export * from './targets/index.js';
+export { importOnnx, type ImportOptions } from './onnx/import.js';

@@ -73,7 +73,8 @@ export class Constant {
     } else if (raw.byteOffset % Type.BYTES_PER_ELEMENT === 0) {
       this.#array = new Type(raw.buffer, raw.byteOffset, this.length);
     } else {
-      const aligned = raw.slice();
+      // Not raw.slice(): of a Node Buffer that is another view.
+      const aligned = new Uint8Array(raw);
       this.#array = new Type(aligned.buffer, 0, this.length);
     }
     return this.#array;

@@ -47,11 +47,13 @@ interface NodeBase {
   activation?: Activation;
 }
 
-/** A node whose operator we know, with that operator's attributes: all present, defaults filled in. */
-export interface NodeOf<Op extends OperatorName> extends NodeBase {
+interface Known<Op extends OperatorName> extends NodeBase {
   readonly op: Op;
   attributes: Attributes[Op];
 }
+
+/** A node whose operator we know, with that operator's attributes: all present, defaults filled in. */
+export type NodeOf<Op extends OperatorName> = Op extends OperatorName ? Known<Op> : never;
 
 /** A node whose operator we do not know, or that holds subgraphs (If, Loop). It cannot run; it can be carried along. */
 export interface OpaqueNode extends NodeBase {
@@ -60,7 +62,7 @@ export interface OpaqueNode extends NodeBase {
 }
 
 /** Discriminated by `op`: `if (node.op === 'Conv') node.attributes.strides`. */
-export type Node = { [Op in OperatorName]: NodeOf<Op> }[OperatorName] | OpaqueNode;
+export type Node = NodeOf<OperatorName> | OpaqueNode;
 
 /** Who makes and who uses each value; a snapshot, taken by `Graph.uses()`. */
 export interface Uses {
@@ -171,4 +173,16 @@ export function constantInput(node: Node, index: number): number[] | undefined {
   if (value.data === undefined)
     throw nodeError(node, 'EOPNOTSUPP', `input ${index} ("${value.name}") must be known at compile time`);
   return value.data.numbers();
+}
+
+/** @throws CompileError EOPNOTSUPP naming every operator of these nodes that nobody knows, once each. */
+export function refuseOpaque(nodes: readonly Node[]): void {
+  const opaque = nodes.filter((node) => node.op === 'Opaque');
+  if (opaque.length === 0) return;
+  const names = [...new Set(opaque.map(operatorOf))];
+  throw nodeError(
+    opaque[0]!,
+    'EOPNOTSUPP',
+    `${names.length > 1 ? 'these operators are' : 'this operator is'} not known: ${names.join(', ')}`,
+  );
 }

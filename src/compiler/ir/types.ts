@@ -142,3 +142,10 @@ export function stridesOf(shape: Shape): number[] {
   }
   return strides;
 }
+
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** Numbers as int64, clamped: a double cannot hold INT64_MAX, which stands for "to the end" in ONNX. */
+export function int64Array(values: readonly number[]): BigInt64Array {
+  return BigInt64Array.from(values, (value) => (value >= 2 ** 63 ? INT64_MAX : BigInt(value)));
+}
