@@ -13,18 +13,28 @@ export class Addresses implements Disposable {
   readonly #list: DataView;
   readonly #lookup: (fd: number) => GemObject;
   readonly #space: AddressSpace;
+  readonly #mapped: ((iova: number, bytes: number) => void) | undefined;
   readonly #gems: (GemObject | undefined)[];
   /** Device address of each buffer's first byte, -1 while it is not mapped. */
   readonly #iovas: Float64Array;
   /** Entries whose buffer this list keeps a reference to. */
   readonly #held: GemObject[] = [];
 
-  /** `list` is the client's array of nvdla_mem_handle; `lookup` finds the buffer behind a dma-buf descriptor. */
-  constructor(list: Uint8Array, space: AddressSpace, lookup: (fd: number) => GemObject) {
+  /**
+   * `list` is the client's array of nvdla_mem_handle; `lookup` finds the buffer behind a dma-buf descriptor; `mapped`
+   * is told, for traces, about each buffer mapped.
+   */
+  constructor(
+    list: Uint8Array,
+    space: AddressSpace,
+    lookup: (fd: number) => GemObject,
+    mapped?: (iova: number, bytes: number) => void,
+  ) {
     this.count = list.length / NvdlaMemHandle.size;
     this.#list = new DataView(list.buffer, list.byteOffset, list.byteLength);
     this.#space = space;
     this.#lookup = lookup;
+    this.#mapped = mapped;
     this.#gems = new Array<GemObject | undefined>(this.count);
     this.#iovas = new Float64Array(this.count).fill(-1);
   }
@@ -46,6 +56,7 @@ export class Addresses implements Disposable {
     if (iova < 0) {
       iova = this.#space.map(gem, 'read-write');
       this.#iovas[index] = iova;
+      this.#mapped?.(iova, gem.size);
     }
     return iova + start;
   }

@@ -144,7 +144,10 @@ export class NvdlaDevice {
   }
 
   #taskEnded(error: AccelError | undefined, dirty: boolean): void {
-    if (dirty) this.#reset();
+    if (dirty) {
+      this.#accel!.health.resets++;
+      if (!this.#reset()) this.scheduler.gone('EIO');
+    }
     const fence = this.#fence;
     if (error !== undefined && this.#job !== undefined) this.#job.payload.error = error;
     this.#job = undefined;

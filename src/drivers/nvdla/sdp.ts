@@ -50,6 +50,15 @@ interface OperandRegisters {
   readonly surface: Register;
 }
 
+/** Registers of the stages X1 and X2. */
+interface StageRegisters {
+  readonly cfg: Register;
+  readonly alu: Register;
+  readonly aluOperand: Register;
+  readonly mul: Register;
+  readonly mulOperand: Register;
+}
+
 export function sdp(hardware: Hardware): Processor {
   const { config, memory } = hardware;
   const unit = hardware.unit('SDP');
@@ -88,6 +97,20 @@ export function sdp(hardware: Hardware): Processor {
     high: d.D_EW_BASE_ADDR_HIGH,
     line: d.D_EW_LINE_STRIDE,
     surface: d.D_EW_SURFACE_STRIDE,
+  };
+  const bs: StageRegisters = {
+    cfg: r.D_DP_BS_CFG,
+    alu: r.D_DP_BS_ALU_CFG,
+    aluOperand: r.D_DP_BS_ALU_SRC_VALUE,
+    mul: r.D_DP_BS_MUL_CFG,
+    mulOperand: r.D_DP_BS_MUL_SRC_VALUE,
+  };
+  const bn: StageRegisters = {
+    cfg: r.D_DP_BN_CFG,
+    alu: r.D_DP_BN_ALU_CFG,
+    aluOperand: r.D_DP_BN_ALU_SRC_VALUE,
+    mul: r.D_DP_BN_MUL_CFG,
+    mulOperand: r.D_DP_BN_MUL_SRC_VALUE,
   };
   const lutRegisters: LutRegisters = {
     unit,
@@ -181,8 +204,8 @@ export function sdp(hardware: Hardware): Processor {
         layer.fits('dst_data.surf_stride', dst.surf_stride, r.D_DST_SURFACE_STRIDE),
       );
     }
-    encodeX1(out);
-    encodeX2(out);
+    encodeStage(x1, bs, out);
+    encodeStage(x2, bn, out);
     encodeY(out);
     const mode = r.D_FEATURE_MODE_CFG.f;
     out.put(
@@ -234,59 +257,33 @@ export function sdp(hardware: Hardware): Processor {
     out.put(rdma, to.surface, layer.fits(`${field}.surf_stride`, cube.surf_stride, to.surface));
   }
 
-  function encodeX1(out: RegisterProgram): void {
+  /** X1 and X2 have the same fields in the same places; those of X1 are named here. */
+  function encodeStage(x: SdpOpView, to: StageRegisters, out: RegisterProgram): void {
     const cfg = r.D_DP_BS_CFG.f;
-    const { type, mode } = x1;
+    const { type, mode } = x;
     out.put(
       unit,
-      r.D_DP_BS_CFG,
-      cfg.BS_BYPASS.of(x1.enable !== 0 ? 0 : 1) |
+      to.cfg,
+      cfg.BS_BYPASS.of(x.enable !== 0 ? 0 : 1) |
         cfg.BS_ALU_BYPASS.of(usesAlu(type) ? 0 : 1) |
-        cfg.BS_ALU_ALGO.of(x1.alu_type) |
+        cfg.BS_ALU_ALGO.of(x.alu_type) |
         cfg.BS_MUL_BYPASS.of(usesMul(type) ? 0 : 1) |
-        cfg.BS_MUL_PRELU.of(x1.act === SdpActivation.PRELU ? 1 : 0) |
-        cfg.BS_RELU_BYPASS.of(x1.act === SdpActivation.RELU ? 0 : 1),
+        cfg.BS_MUL_PRELU.of(x.act === SdpActivation.PRELU ? 1 : 0) |
+        cfg.BS_RELU_BYPASS.of(x.act === SdpActivation.RELU ? 0 : 1),
     );
-    if (x1.enable === 0) return;
+    if (x.enable === 0) return;
     const memory = mode === SdpMode.PER_LAYER ? 0 : 1;
     if (usesAlu(type)) {
       const alu = r.D_DP_BS_ALU_CFG.f;
-      out.put(unit, r.D_DP_BS_ALU_CFG, alu.BS_ALU_SRC.of(memory) | alu.BS_ALU_SHIFT_VALUE.of(x1.shift_value));
+      out.put(unit, to.alu, alu.BS_ALU_SRC.of(memory) | alu.BS_ALU_SHIFT_VALUE.of(x.shift_value));
     }
     if (memory === 0) {
-      out.put(unit, r.D_DP_BS_ALU_SRC_VALUE, x1.alu_operand);
-      out.put(unit, r.D_DP_BS_MUL_SRC_VALUE, x1.mul_operand);
+      out.put(unit, to.aluOperand, x.alu_operand);
+      out.put(unit, to.mulOperand, x.mul_operand);
     }
     // The shift of the multiplier works also when it is bypassed.
     const mul = r.D_DP_BS_MUL_CFG.f;
-    out.put(unit, r.D_DP_BS_MUL_CFG, mul.BS_MUL_SRC.of(memory) | mul.BS_MUL_SHIFT_VALUE.of(x1.truncate));
-  }
-
-  function encodeX2(out: RegisterProgram): void {
-    const cfg = r.D_DP_BN_CFG.f;
-    const { type, mode } = x2;
-    out.put(
-      unit,
-      r.D_DP_BN_CFG,
-      cfg.BN_BYPASS.of(x2.enable !== 0 ? 0 : 1) |
-        cfg.BN_ALU_BYPASS.of(usesAlu(type) ? 0 : 1) |
-        cfg.BN_ALU_ALGO.of(x2.alu_type) |
-        cfg.BN_MUL_BYPASS.of(usesMul(type) ? 0 : 1) |
-        cfg.BN_MUL_PRELU.of(x2.act === SdpActivation.PRELU ? 1 : 0) |
-        cfg.BN_RELU_BYPASS.of(x2.act === SdpActivation.RELU ? 0 : 1),
-    );
-    if (x2.enable === 0) return;
-    const memory = mode === SdpMode.PER_LAYER ? 0 : 1;
-    if (usesAlu(type)) {
-      const alu = r.D_DP_BN_ALU_CFG.f;
-      out.put(unit, r.D_DP_BN_ALU_CFG, alu.BN_ALU_SRC.of(memory) | alu.BN_ALU_SHIFT_VALUE.of(x2.shift_value));
-    }
-    if (memory === 0) {
-      out.put(unit, r.D_DP_BN_ALU_SRC_VALUE, x2.alu_operand);
-      out.put(unit, r.D_DP_BN_MUL_SRC_VALUE, x2.mul_operand);
-    }
-    const mul = r.D_DP_BN_MUL_CFG.f;
-    out.put(unit, r.D_DP_BN_MUL_CFG, mul.BN_MUL_SRC.of(memory) | mul.BN_MUL_SHIFT_VALUE.of(x2.truncate));
+    out.put(unit, to.mul, mul.BS_MUL_SRC.of(memory) | mul.BS_MUL_SHIFT_VALUE.of(x.truncate));
   }
 
   function encodeY(out: RegisterProgram): void {

@@ -28,7 +28,7 @@ import {
   NvdlaTask,
 } from '../../abi/nvdla.js';
 import type { ValueOf } from '../../base/struct.js';
-import type { AbortSignalLike } from '../../core/index.js';
+import { TraceStep, type AbortSignalLike } from '../../core/index.js';
 import { Addresses } from './addresses.js';
 import type { NvdlaFile } from './client.js';
 import { DEFAULT_TIMEOUT_NS, type TaskJob } from './device.js';
@@ -50,7 +50,16 @@ export async function submit(
   const list = await file.readUser(address_list, num_addresses * NvdlaMemHandle.size);
 
   const { own, device } = file;
-  const task = device.hw.reader.read(new Addresses(list, own.space, (fd) => file.dmaBuf(fd)));
+  const { trace } = device;
+  const mapped = (iova: number, bytes: number): void =>
+    trace.emit(TraceStep.bufferMapped, {
+      device: device.name,
+      client: file.clientId,
+      detail: `0x${iova.toString(16)}, ${bytes} bytes`,
+    });
+  const task = device.hw.reader.read(
+    new Addresses(list, own.space, (fd) => file.dmaBuf(fd), trace.enabled ? mapped : undefined),
+  );
   const payload: TaskJob = { task, domain: own.domain, error: undefined };
   const timeoutNs = timeout === 0 || timeout === NVDLA_NO_TIMEOUT ? DEFAULT_TIMEOUT_NS : timeout * 1e6;
   let job;
