@@ -3,7 +3,8 @@
 //
 // Rows are kept as int16, all channels of a pixel side by side, so what a kernel row sees of them is one run of
 // memory. A panel holds eight kernels: for each pair of consecutive elements of a run, 8 x 2 int16. Runs whose
-// weights are all zero are left out of a panel.
+// weights are all zero are left out of a panel. A panel in which kernel i has weights for channel i of its eight
+// channels only (a depthwise layer) holds, for each pair of kernel positions, 8 x 2 int16.
 
 /** `count` elements, int8 to int16. Writes up to 7 elements more. */
 // @ts-ignore: decorator
@@ -133,8 +134,104 @@ export function convElement(
 }
 
 /**
+ * Packs a panel whose kernels have weights for one channel each, channel k for kernel k. Returns the end, or 0 when the
+ * panel is not like that. `table` gets its entry, `pairs` the offsets of each two kernel positions.
+ * @param base weights of the panel's group; `inGroup` its first kernel there, `size` kernels of the group
+ */
+function packDiagonal(
+  dst: usize,
+  table: usize,
+  pairs: usize,
+  base: usize,
+  size: i32,
+  inGroup: i32,
+  k0: i32,
+  count: i32,
+  atomicC: i32,
+  channels: i32,
+  rows: i32,
+  columns: i32,
+  rowBytes: i32,
+  columnBytes: i32,
+): usize {
+  const taps = rows * columns;
+  const lanes = min(8, channels - k0);
+  if (lanes <= 0 || channels == 1) return 0;
+  for (let block: i32 = 0; block < channels; block += atomicC) {
+    const width = min(atomicC, channels - block);
+    const blockBase = base + <usize>(size * taps) * <usize>block;
+    const inBlock = k0 >= block && k0 < block + width;
+    for (let tap: i32 = 0; tap < taps; tap++) {
+      // The panel's kernels lie side by side: count x width bytes.
+      let at = blockBase + <usize>((tap * size + inGroup) * width);
+      const end = at + <usize>(count * width);
+      if (!inBlock || (width & 15) != 0 || count != 8) {
+        const own = <usize>(inBlock ? k0 - block : width);
+        const next = <usize>(inBlock ? width + 1 : width);
+        // Bytes that may be other than 0 are `next` apart, from `own` on.
+        let free = at + own;
+        if (!inBlock) free = end;
+        for (; at + 16 <= min(end, free); at += 16) if (v128.any_true(v128.load(at))) return 0;
+        for (; at < end; at++) {
+          if (at == free) free += next;
+          else if (load<u8>(at) != 0) return 0;
+        }
+        continue;
+      }
+      const aside = (k0 - block) & ~15;
+      for (let k: i32 = 0; k < 8; k++) {
+        let others = v128.and(
+          v128.load(at + <usize>aside),
+          i8x16.ne(
+            i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+            i8x16.splat(<i8>(((k0 - block) & 15) + k)),
+          ),
+        );
+        for (let n: i32 = 0; n < width; n += 16) {
+          if (n != aside) others = v128.or(others, v128.load(at + <usize>n));
+        }
+        if (v128.any_true(others)) return 0;
+        at += <usize>width;
+      }
+    }
+  }
+  const block = k0 - (k0 % atomicC);
+  const width = min(atomicC, channels - block);
+  const blockBase = base + <usize>(size * taps) * <usize>block + <usize>(k0 - block);
+  let used: i32 = 0;
+  for (let tap: i32 = 0; tap < taps; tap++) {
+    const half = <usize>(used & 1) << 1;
+    if (half == 0) {
+      v128.store(dst, i64x2.splat(0));
+      v128.store(dst, i64x2.splat(0), 16);
+    }
+    let any = false;
+    for (let k: i32 = 0; k < min(count, lanes); k++) {
+      const w = load<i8>(blockBase + <usize>((tap * size + inGroup + k) * width + k));
+      any = any || w != 0;
+      store<i16>(dst + (<usize>k << 2) + half, w);
+    }
+    if (!any) continue;
+    const r = tap / columns;
+    const offset = r * rowBytes + (tap - r * columns) * columnBytes + (k0 << 1);
+    // A position without a partner is its own, with weights of 0.
+    if (half == 0) store<u32>(pairs, offset, 4);
+    store<u32>(pairs + (half << 1), offset);
+    used++;
+    if (half != 0) {
+      dst += 32;
+      pairs += 8;
+    }
+  }
+  if ((used & 1) != 0) dst += 32;
+  store<u32>(table, (used + 1) >> 1, 8);
+  store<u32>(table, 1, 12);
+  return dst;
+}
+
+/**
  * Packs panels `first` to `last` (exclusive) one after the other at `dst`; their table entries (weights, runs, number of
- * runs; 16 bytes each) start at `table`. Returns the end.
+ * runs, 1 if diagonal; 16 bytes) start at `table`. Returns the end.
  * @param rowBytes bytes from what kernel row r reads to what row r + 1 reads; `columnBytes` likewise for columns
  * @param flat 1: a kernel row is one run of columns x channels
  * @param maxRuns runs to make room for, per panel
@@ -169,6 +266,29 @@ export function convPack(
     const inGroup = k0 - group * atomicK;
     const size = min(atomicK, kernels - group * atomicK);
     const base = weights + <usize>(group * atomicK) * <usize>(rows * columns * channels);
+    if (joint == 1 && !flat && count > 0) {
+      const end = packDiagonal(
+        to,
+        table,
+        runs,
+        base,
+        size,
+        inGroup,
+        k0,
+        count,
+        atomicC,
+        channels,
+        rows,
+        columns,
+        rowBytes,
+        columnBytes,
+      );
+      if (end != 0) {
+        dst = end;
+        table += 16;
+        continue;
+      }
+    }
     let next: i32 = -1;
     for (let r: i32 = 0; r < rows && count > 0; r++) {
       if (flat) {
@@ -176,7 +296,18 @@ export function convPack(
         const from = base + <usize>(r * columns * size * channels);
         let any = false;
         const begin = to;
-        for (let f: i32 = 0; f < length; f += 2) {
+        let f: i32 = 0;
+        if (channels == 1 && count == 8) {
+          for (; f + 2 <= length; f += 2) {
+            const even = v128.load8x8_s(from + <usize>(f * size + inGroup));
+            const odd = v128.load8x8_s(from + <usize>((f + 1) * size + inGroup));
+            any = any || v128.any_true(v128.or(even, odd));
+            v128.store(to, v128.shuffle<i16>(even, odd, 0, 8, 1, 9, 2, 10, 3, 11));
+            v128.store(to, v128.shuffle<i16>(even, odd, 4, 12, 5, 13, 6, 14, 7, 15), 16);
+            to += 32;
+          }
+        }
+        for (; f < length; f += 2) {
           v128.store(to, i64x2.splat(0));
           v128.store(to, i64x2.splat(0), 16);
           for (let e: i32 = f; e < min(f + 2, length); e++) {
@@ -275,6 +406,7 @@ export function convPack(
       }
     }
     store<u32>(table, <u32>((run + 8 - runs) >> 3), 8);
+    store<u32>(table, 0, 12);
     table += 16;
     dst = to;
   }
@@ -297,90 +429,154 @@ function mac(sum: v128, a: v128, b: v128): v128 {
 }
 
 /**
- * Sums of `panels` packed panels over a block of `rows` x `columns` outputs.
- * @param a what output (0, 0) of the block sees; `stepX`, `stepY` bytes to the next output in its row, to the next row
- * @param out int32 of output (0, 0), kernel 8 * first; `outRow`, `outSurface` bytes to the next row, the next surface
+ * Where the outputs of a block of `rows` x `columns` are, four to a tile: 4 byte offsets into the input rows, 4 byte offsets
+ * into the results, u32. The last tile is filled up with the last output. Returns the end.
+ * @param stepX,stepY input bytes from an output to the next in its row, to the next row; `pixel`, `outRow` likewise in
+ * the results
+ */
+export function convTiles(
+  dst: usize,
+  rows: i32,
+  columns: i32,
+  stepX: i32,
+  stepY: i32,
+  pixel: i32,
+  outRow: i32,
+): usize {
+  const count = rows * columns;
+  let a: i32 = 0;
+  let o: i32 = 0;
+  let x: i32 = 0;
+  let y: i32 = 0;
+  for (let i: i32 = 0; i < ((count + 3) & ~3); i++) {
+    const lane = <usize>(i & 3) << 2;
+    store<u32>(dst + lane, a);
+    store<u32>(dst + lane, o, 16);
+    if (lane == 12) dst += 32;
+    if (i + 1 < count) {
+      x++;
+      a += stepX;
+      o += pixel;
+      if (x == columns) {
+        x = 0;
+        y++;
+        a = y * stepY;
+        o = y * outRow;
+      }
+    }
+  }
+  return dst;
+}
+
+/** Sums of a diagonal panel: a multiplication per kernel position and channel. */
+function sumDiagonal(
+  weights: usize,
+  pairs: usize,
+  lastPair: usize,
+  a: usize,
+  tiles: usize,
+  lastTile: usize,
+  o: usize,
+  shift: i32,
+): void {
+  for (let tile = tiles; tile < lastTile; tile += 32) {
+      const a0 = a + <usize>load<u32>(tile);
+      const a1 = a + <usize>load<u32>(tile, 4);
+      const a2 = a + <usize>load<u32>(tile, 8);
+      const a3 = a + <usize>load<u32>(tile, 12);
+      let c00 = i64x2.splat(0);
+      let c01 = i64x2.splat(0);
+      let c10 = i64x2.splat(0);
+      let c11 = i64x2.splat(0);
+      let c20 = i64x2.splat(0);
+      let c21 = i64x2.splat(0);
+      let c30 = i64x2.splat(0);
+      let c31 = i64x2.splat(0);
+      let w = weights;
+      for (let pair = pairs; pair < lastPair; pair += 8) {
+        const first = <usize>load<u32>(pair);
+        const second = <usize>load<u32>(pair, 4);
+        const b0 = v128.load(w);
+        const b1 = v128.load(w, 16);
+        let x = v128.load(a0 + first);
+        let y = v128.load(a0 + second);
+        c00 = mac(c00, v128.shuffle<i16>(x, y, 0, 8, 1, 9, 2, 10, 3, 11), b0);
+        c01 = mac(c01, v128.shuffle<i16>(x, y, 4, 12, 5, 13, 6, 14, 7, 15), b1);
+        x = v128.load(a1 + first);
+        y = v128.load(a1 + second);
+        c10 = mac(c10, v128.shuffle<i16>(x, y, 0, 8, 1, 9, 2, 10, 3, 11), b0);
+        c11 = mac(c11, v128.shuffle<i16>(x, y, 4, 12, 5, 13, 6, 14, 7, 15), b1);
+        x = v128.load(a2 + first);
+        y = v128.load(a2 + second);
+        c20 = mac(c20, v128.shuffle<i16>(x, y, 0, 8, 1, 9, 2, 10, 3, 11), b0);
+        c21 = mac(c21, v128.shuffle<i16>(x, y, 4, 12, 5, 13, 6, 14, 7, 15), b1);
+        x = v128.load(a3 + first);
+        y = v128.load(a3 + second);
+        c30 = mac(c30, v128.shuffle<i16>(x, y, 0, 8, 1, 9, 2, 10, 3, 11), b0);
+        c31 = mac(c31, v128.shuffle<i16>(x, y, 4, 12, 5, 13, 6, 14, 7, 15), b1);
+        w += 32;
+      }
+      const o0 = o + <usize>load<u32>(tile, 16);
+      const o1 = o + <usize>load<u32>(tile, 20);
+      const o2 = o + <usize>load<u32>(tile, 24);
+      const o3 = o + <usize>load<u32>(tile, 28);
+      v128.store(o0, truncated(c00, shift));
+      v128.store(o0, truncated(c01, shift), 16);
+      v128.store(o1, truncated(c10, shift));
+      v128.store(o1, truncated(c11, shift), 16);
+      v128.store(o2, truncated(c20, shift));
+      v128.store(o2, truncated(c21, shift), 16);
+      v128.store(o3, truncated(c30, shift));
+      v128.store(o3, truncated(c31, shift), 16);
+  }
+}
+
+/**
+ * Sums of `panels` packed panels for the outputs of `tiles` (convTiles).
+ * @param first number of the first panel; its table entry is at `table`
+ * @param a first input row
+ * @param out int32 of the block's first output, kernel 0; `outSurface` bytes to the next surface
  */
 export function convPanels(
   table: usize,
   first: i32,
   panels: i32,
   a: usize,
-  stepX: i32,
-  stepY: i32,
-  rows: i32,
-  columns: i32,
+  tiles: usize,
+  lastTile: usize,
   out: usize,
-  outRow: usize,
   outSurface: usize,
   atom: i32,
   shift: i32,
 ): void {
-  const pixel = <usize>atom << 2;
   const perSurface = atom >> 3;
   for (let panel: i32 = first; panel < first + panels; panel++) {
     const weights = <usize>load<u32>(table);
     const runs = <usize>load<u32>(table, 4);
     const lastRun = runs + (<usize>load<u32>(table, 8) << 3);
+    const diagonal = load<u32>(table, 12) != 0;
     table += 16;
     const surface = panel / perSurface;
-    let o = out + <usize>surface * outSurface + (<usize>(panel - surface * perSurface) << 5);
-    let at = a;
-    let x: i32 = 0;
-    let y: i32 = 0;
-    while (y < rows) {
-      let a0 = at;
-      let a1 = at;
-      let a2 = at;
-      let a3 = at;
-      let o0 = o;
-      let o1 = o;
-      let o2 = o;
-      let o3 = o;
-      if (x + 4 <= columns) {
-        a1 = at + <usize>stepX;
-        a2 = a1 + <usize>stepX;
-        a3 = a2 + <usize>stepX;
-        o1 = o + pixel;
-        o2 = o1 + pixel;
-        o3 = o2 + pixel;
-        x += 4;
-        at = a3 + <usize>stepX;
-        o = o3 + pixel;
-        if (x == columns) {
-          x = 0;
-          y++;
-          at = a + <usize>y * <usize>stepY;
-          o += outRow - <usize>columns * pixel;
-        }
-      } else {
-        // Crosses the end of a row. Past the last output the last one is computed again.
-        for (let i: i32 = 0; i < 4; i++) {
-          if (y < rows) {
-            a3 = at;
-            o3 = o;
-            if (i == 0) {
-              a0 = at;
-              o0 = o;
-            } else if (i == 1) {
-              a1 = at;
-              o1 = o;
-            } else if (i == 2) {
-              a2 = at;
-              o2 = o;
-            }
-            x++;
-            at += <usize>stepX;
-            o += pixel;
-            if (x == columns) {
-              x = 0;
-              y++;
-              at = a + <usize>y * <usize>stepY;
-              o += outRow - <usize>columns * pixel;
-            }
-          }
+    const o = out + <usize>surface * outSurface + (<usize>(panel - surface * perSurface) << 5);
+    if (diagonal) {
+      sumDiagonal(weights, runs, lastRun, a, tiles, lastTile, o, shift);
+      continue;
+    }
+    if (runs == lastRun) {
+      for (let tile = tiles; tile < lastTile; tile += 32) {
+        for (let lane: usize = 0; lane < 16; lane += 4) {
+          const to = o + <usize>load<u32>(tile + lane, 16);
+          v128.store(to, i64x2.splat(0));
+          v128.store(to, i64x2.splat(0), 16);
         }
       }
+      continue;
+    }
+    for (let tile = tiles; tile < lastTile; tile += 32) {
+      const a0 = a + <usize>load<u32>(tile);
+      const a1 = a + <usize>load<u32>(tile, 4);
+      const a2 = a + <usize>load<u32>(tile, 8);
+      const a3 = a + <usize>load<u32>(tile, 12);
       let c00 = i64x2.splat(0);
       let c01 = i64x2.splat(0);
       let c10 = i64x2.splat(0);
@@ -397,10 +593,13 @@ export function convPanels(
         let p1 = a1 + offset;
         let p2 = a2 + offset;
         let p3 = a3 + offset;
-        while (pairs >= 4) {
-          let b0 = v128.load(w);
-          let b1 = v128.load(w, 16);
-          let v = v128.load32_splat(p0);
+        let b0: v128;
+        let b1: v128;
+        let v: v128;
+        for (; pairs >= 4; pairs -= 4) {
+          b0 = v128.load(w);
+          b1 = v128.load(w, 16);
+          v = v128.load32_splat(p0);
           c00 = mac(c00, v, b0);
           c01 = mac(c01, v, b1);
           v = v128.load32_splat(p1);
@@ -459,12 +658,46 @@ export function convPanels(
           p1 += 16;
           p2 += 16;
           p3 += 16;
-          pairs -= 4;
         }
-        while (pairs > 0) {
-          const b0 = v128.load(w);
-          const b1 = v128.load(w, 16);
-          let v = v128.load32_splat(p0);
+        if (pairs >= 2) {
+          b0 = v128.load(w);
+          b1 = v128.load(w, 16);
+          v = v128.load32_splat(p0);
+          c00 = mac(c00, v, b0);
+          c01 = mac(c01, v, b1);
+          v = v128.load32_splat(p1);
+          c10 = mac(c10, v, b0);
+          c11 = mac(c11, v, b1);
+          v = v128.load32_splat(p2);
+          c20 = mac(c20, v, b0);
+          c21 = mac(c21, v, b1);
+          v = v128.load32_splat(p3);
+          c30 = mac(c30, v, b0);
+          c31 = mac(c31, v, b1);
+          b0 = v128.load(w, 32);
+          b1 = v128.load(w, 48);
+          v = v128.load32_splat(p0, 4);
+          c00 = mac(c00, v, b0);
+          c01 = mac(c01, v, b1);
+          v = v128.load32_splat(p1, 4);
+          c10 = mac(c10, v, b0);
+          c11 = mac(c11, v, b1);
+          v = v128.load32_splat(p2, 4);
+          c20 = mac(c20, v, b0);
+          c21 = mac(c21, v, b1);
+          v = v128.load32_splat(p3, 4);
+          c30 = mac(c30, v, b0);
+          c31 = mac(c31, v, b1);
+          w += 64;
+          p0 += 8;
+          p1 += 8;
+          p2 += 8;
+          p3 += 8;
+        }
+        if ((pairs & 1) != 0) {
+          b0 = v128.load(w);
+          b1 = v128.load(w, 16);
+          v = v128.load32_splat(p0);
           c00 = mac(c00, v, b0);
           c01 = mac(c01, v, b1);
           v = v128.load32_splat(p1);
@@ -477,13 +710,12 @@ export function convPanels(
           c30 = mac(c30, v, b0);
           c31 = mac(c31, v, b1);
           w += 32;
-          p0 += 4;
-          p1 += 4;
-          p2 += 4;
-          p3 += 4;
-          pairs--;
         }
       }
+      const o0 = o + <usize>load<u32>(tile, 16);
+      const o1 = o + <usize>load<u32>(tile, 20);
+      const o2 = o + <usize>load<u32>(tile, 24);
+      const o3 = o + <usize>load<u32>(tile, 28);
       v128.store(o0, truncated(c00, shift));
       v128.store(o0, truncated(c01, shift), 16);
       v128.store(o1, truncated(c10, shift));
@@ -596,12 +828,26 @@ export function convDot(
         let w1 = from + <usize>(k1 * length);
         let w2 = from + <usize>(k2 * length);
         let w3 = from + <usize>(k3 * length);
-        for (let n: i32 = 0; n < length; n += 8) {
+        const whole = data + (<usize>(length & ~15) << 1);
+        while (data < whole) {
           const v = v128.load(data);
-          c0 = mac(c0, weights8(w0, length - n), v);
-          c1 = mac(c1, weights8(w1, length - n), v);
-          c2 = mac(c2, weights8(w2, length - n), v);
-          c3 = mac(c3, weights8(w3, length - n), v);
+          const u = v128.load(data, 16);
+          c0 = mac(mac(c0, v128.load8x8_s(w0), v), v128.load8x8_s(w0, 8), u);
+          c1 = mac(mac(c1, v128.load8x8_s(w1), v), v128.load8x8_s(w1, 8), u);
+          c2 = mac(mac(c2, v128.load8x8_s(w2), v), v128.load8x8_s(w2, 8), u);
+          c3 = mac(mac(c3, v128.load8x8_s(w3), v), v128.load8x8_s(w3, 8), u);
+          data += 32;
+          w0 += 16;
+          w1 += 16;
+          w2 += 16;
+          w3 += 16;
+        }
+        for (let rest = length & 15; rest > 0; rest -= 8) {
+          const v = v128.load(data);
+          c0 = mac(c0, weights8(w0, rest), v);
+          c1 = mac(c1, weights8(w1, rest), v);
+          c2 = mac(c2, weights8(w2, rest), v);
+          c3 = mac(c3, weights8(w3, rest), v);
           data += 16;
           w0 += 8;
           w1 += 8;

@@ -157,7 +157,7 @@ function reference(p: ConvParams, batch: number): Int32Array {
   return out;
 }
 
-type Fill = 'random' | 'extreme' | 'sparse';
+type Fill = 'random' | 'extreme' | 'sparse' | 'diagonal';
 /** xorshift bytes: random, only -128 and 127, or mostly zero in runs (as block-diagonal kernels are). */
 function fill(address: number, count: number, seed: number, how: Fill): void {
   let state = seed | 1;
@@ -166,7 +166,7 @@ function fill(address: number, count: number, seed: number, how: Fill): void {
     state ^= state >>> 17;
     state ^= state << 5;
     const byte = state & 255;
-    if (how === 'random') bytes[address + i] = byte;
+    if (how === 'random' || how === 'diagonal') bytes[address + i] = byte;
     else if (how === 'extreme') bytes[address + i] = byte < 240 ? 0x80 : 0x7f;
     else bytes[address + i] = (Math.imul(seed, (i >> 6) + 1) >>> 8) % 5 === 0 ? byte : 0;
   }
@@ -195,6 +195,11 @@ function compare(p: ConvParams, seed: number, how: Fill, bandRows: number, scrat
   fill(INPUT, Math.min(p.batchStride * p.batches + 64, 8 << 20), seed, how === 'sparse' ? 'random' : how);
   fill(INPUT1, p.lineStride1 * p.height + 64, seed + 1, 'random');
   fill(WEIGHTS, p.weightBytes, seed + 2, how);
+  if (how === 'diagonal')
+    for (const [place, at] of weightPlaces(p)) {
+      const [k, , , c] = place.split(',');
+      if (k !== c) bytes[at] = 0;
+    }
   for (let batch = 0; batch < p.batches; batch++)
     assert.deepEqual(run(p, batch, bandRows, scratch), reference(p, batch));
 }
@@ -205,7 +210,7 @@ const atoms = fc.constantFrom(...Object.values(configs)).map(({ atomicC, atomicK
   atomicK,
   atom,
 }));
-const how = fc.constantFrom<Fill>('random', 'extreme', 'sparse');
+const how = fc.constantFrom<Fill>('random', 'extreme', 'sparse', 'diagonal');
 const converter = fc.record({
   cvt: int(0, 1),
   cvtOffset: int(-32768, 32767),
@@ -331,9 +336,9 @@ describe('NVDLA convolution', () => {
       1,
       1,
     );
-    // A panel needs 9.2 KiB and three gathered rows 23 KiB.
-    compare(p, 11, 'random', 5, { address: SCRATCH.address, bytes: 40 << 10 });
-    compare(p, 12, 'random', 2, { address: SCRATCH.address, bytes: 60 << 10 });
+    // A panel needs 9.2 KiB, three gathered rows 23 KiB, places of outputs 32 KiB.
+    compare(p, 11, 'random', 5, { address: SCRATCH.address, bytes: 70 << 10 });
+    compare(p, 12, 'random', 2, { address: SCRATCH.address, bytes: 90 << 10 });
   });
 
   it('refuses scratch that does not hold one block', () => {

@@ -42,17 +42,23 @@ export interface ConvKernels {
     flat: number,
     maxRuns: number,
   ): number;
+  convTiles(
+    dst: number,
+    rows: number,
+    columns: number,
+    stepX: number,
+    stepY: number,
+    pixel: number,
+    outRow: number,
+  ): number;
   convPanels(
     table: number,
     first: number,
     panels: number,
     a: number,
-    stepX: number,
-    stepY: number,
-    rows: number,
-    columns: number,
+    tiles: number,
+    lastTile: number,
     out: number,
-    outRow: number,
     outSurface: number,
     atom: number,
     shift: number,
@@ -110,6 +116,8 @@ export const CONV_SCRATCH = 16 << 20;
 
 /** Input rows of a block stay within this, so that they stay in the second-level cache while all kernels pass. */
 const BLOCK_BYTES = 256 << 10;
+/** Outputs of a block at most: their places take 8 bytes each. */
+const BLOCK_OUTPUTS = 4096;
 /** With so few outputs a kernel is used too seldom to be worth packing. */
 const FEW_OUTPUTS = 3;
 /** Products of -128 by -128 whose sum 32 bits hold, with one to spare for rounding. */
@@ -145,6 +153,11 @@ export class ConvLayer {
   readonly #panels: number;
   readonly #panelsPerPass: number;
   readonly #panelTable: number;
+  readonly #tiles: number;
+  /** The block that the places in #tiles are of. */
+  #tileRows = 0;
+  #tileColumns = 0;
+  #lastTile = 0;
   readonly #packed: number;
   readonly #lengths: number;
   readonly #segmentData: number;
@@ -210,6 +223,8 @@ export class ConvLayer {
     const longest = params.jointRows * Math.min(params.atomicC, kernelChannels);
     this.#lengths = take(segments * 4);
     this.#segmentData = take(segments * (longest + 8) * 2);
+
+    this.#tiles = take(panels ? BLOCK_OUTPUTS * 8 : 0);
 
     const room = end - at;
     const wanted = panels ? this.#panels * panelBytes : 0;
@@ -277,7 +292,8 @@ export class ConvLayer {
     const row = this.#gatheredRow(columns);
     let rows = 1;
     const most = resident ? Math.min(limit, BLOCK_BYTES) : limit;
-    while (rows < outHeight && this.#blockRows(rows + 1) * row <= most) rows++;
+    const outputs = Math.floor(BLOCK_OUTPUTS / columns);
+    while (rows < Math.min(outHeight, outputs) && this.#blockRows(rows + 1) * row <= most) rows++;
     return [columns, rows];
   }
 
@@ -285,14 +301,18 @@ export class ConvLayer {
     const { cvt, cvtOffset, cvtScale, cvtTruncate, mean, image } = this.#params;
     const means = [this.#params.mean0, this.#params.mean1, this.#params.mean2, this.#params.mean3];
     const signed = image === 0 ? 1 : this.#params.pixelSigned;
-    for (let element = 0; element < 4; element++) {
-      const offset = image !== 0 && mean !== 0 ? means[element] : cvtOffset;
+    // Features that are not converted need no table; elements without means of their own share one.
+    const own = image !== 0 && cvt !== 0 && mean !== 0;
+    const count = image === 0 && cvt === 0 ? 0 : own ? this.#params.channels : 1;
+    for (let element = 0; element < count; element++) {
+      const offset = own ? means[element] : cvtOffset;
       this.#kernels.convTable(this.#table(element), cvt, signed, offset, cvtScale, cvtTruncate);
     }
   }
 
   #table(element: number): number {
-    return this.#tables + element * TABLE_BYTES;
+    const { image, cvt, mean } = this.#params;
+    return this.#tables + (image !== 0 && cvt !== 0 && mean !== 0 ? element * TABLE_BYTES : 0);
   }
 
   #pack(first: number, last: number): void {
@@ -366,8 +386,15 @@ export class ConvLayer {
 
   #sumPanels(rows: number, columns: number, out: number, outSurface: number): void {
     const { strideX, strideY, channels, outWidth, atom, clipTruncate } = this.#params;
-    const stepX = (strideX / this.#everyX) * channels * 2;
-    const stepY = (strideY / this.#everyY) * this.#rowBytes;
+    const pixel = atom * 4;
+    if (rows !== this.#tileRows || columns !== this.#tileColumns) {
+      const stepX = (strideX / this.#everyX) * channels * 2;
+      const stepY = (strideY / this.#everyY) * this.#rowBytes;
+      const outRow = outWidth * pixel;
+      this.#lastTile = this.#kernels.convTiles(this.#tiles, rows, columns, stepX, stepY, pixel, outRow);
+      this.#tileRows = rows;
+      this.#tileColumns = columns;
+    }
     const pass = this.#panelsPerPass;
     for (let first = 0; first < this.#panels; first += pass) {
       const count = Math.min(pass, this.#panels - first);
@@ -377,12 +404,9 @@ export class ConvLayer {
         first,
         count,
         this.#input,
-        stepX,
-        stepY,
-        rows,
-        columns,
+        this.#tiles,
+        this.#lastTile,
         out,
-        outWidth * atom * 4,
         outSurface,
         atom,
         clipTruncate,

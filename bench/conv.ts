@@ -1,0 +1,179 @@
+// How fast is the NVDLA convolution path, per layer shape? Against a plain loop and against its own matrix product.
+// Not a test: figures of one thread in CPU time; only the ratios carry from machine to machine.
+import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { compileModule, instantiate, sharedMemory } from '../src/base/wasm.js';
+import { convLayout, type ConvParams } from '../src/devices/nvdla/engine/conv-params.js';
+import { CONV_SCRATCH, prepareConv, type ConvKernels } from '../src/devices/nvdla/engine/conv.js';
+
+const INPUT = 1 << 20;
+const WEIGHTS = 16 << 20;
+const OUTPUT = 48 << 20;
+const SCRATCH = { address: 80 << 20, bytes: CONV_SCRATCH };
+
+interface Shape {
+  readonly name: string;
+  readonly size: readonly [width: number, height: number, channels: number, kernels: number];
+  readonly kernel?: readonly [width: number, height: number];
+  readonly stride?: number;
+  readonly pad?: number;
+  /** Kernels read only channels of their own group of this many; the other weights are zero. */
+  readonly group?: number;
+  readonly image?: boolean;
+}
+
+/** The first is the matrix product that the others are compared with. */
+const shapes: readonly Shape[] = [
+  { name: 'matrix 256x256x256', size: [16, 16, 256, 256] },
+  { name: '3x3 64->64, 32x32', size: [32, 32, 64, 64], kernel: [3, 3], pad: 1 },
+  { name: '3x3 32->32, 16x16', size: [16, 16, 32, 32], kernel: [3, 3], pad: 1 },
+  { name: '3x3 16->16, 32x32', size: [32, 32, 16, 16], kernel: [3, 3], pad: 1 },
+  { name: '3x3 256->512, 14x14', size: [14, 14, 256, 512], kernel: [3, 3], pad: 1 },
+  { name: '1x1 128->128, 16x16', size: [16, 16, 128, 128] },
+  { name: '1x1 8->16, 48x48', size: [48, 48, 8, 16] },
+  { name: '1x1 64->64, 25x5', size: [25, 5, 64, 64] },
+  { name: '1x1 stride 2 64->128, 32x32', size: [32, 32, 64, 128], stride: 2 },
+  {
+    name: '3x3 stride 2 image 3->16, 96x96',
+    size: [96, 96, 4, 16],
+    kernel: [3, 3],
+    stride: 2,
+    pad: 1,
+    image: true,
+  },
+  { name: '10x4 stride 2 1->64, 10x49', size: [10, 49, 1, 64], kernel: [4, 10], stride: 2, pad: 1 },
+  { name: 'fully connected 640->128', size: [1, 1, 640, 128] },
+  { name: 'fully connected 5x5x64->1024', size: [5, 5, 64, 1024], kernel: [5, 5] },
+  { name: 'depthwise 3x3 32, 25x5', size: [25, 5, 32, 32], kernel: [3, 3], pad: 1, group: 1 },
+  { name: 'depthwise 3x3 64, 25x5', size: [25, 5, 64, 64], kernel: [3, 3], pad: 1, group: 1 },
+  { name: 'depthwise 3x3 128, 12x12', size: [12, 12, 128, 128], kernel: [3, 3], pad: 1, group: 1 },
+];
+
+function params(shape: Shape): ConvParams {
+  const [width, height, channels, kernels] = shape.size;
+  const [kernelWidth, kernelHeight] = shape.kernel ?? [1, 1];
+  const pad = shape.pad ?? 0;
+  const stride = shape.stride ?? 1;
+  const image = shape.image === true;
+  const zero = Object.fromEntries(Object.keys(convLayout).map((key) => [key, 0]));
+  const line = width * (image ? 4 : 32);
+  return {
+    ...(zero as ConvParams),
+    image: image ? 1 : 0,
+    pixelFormat: 12,
+    cvt: image ? 1 : 0,
+    cvtOffset: 128,
+    cvtScale: 1,
+    inputAddress: INPUT,
+    lineStride: line,
+    surfaceStride: line * height,
+    width,
+    height,
+    channels,
+    batches: 1,
+    kernelWidth: image ? 1 : kernelWidth,
+    kernelHeight,
+    kernelChannels: image ? channels * kernelWidth : channels,
+    kernels,
+    strideX: stride,
+    strideY: stride,
+    dilationX: 1,
+    dilationY: 1,
+    padLeft: pad,
+    padTop: pad,
+    weightAddress: WEIGHTS,
+    weightBytes: kernels * kernelWidth * kernelHeight * channels,
+    jointRows: 1,
+    atomicC: 64,
+    atomicK: 32,
+    atom: 32,
+    outWidth: Math.floor((width + 2 * pad - kernelWidth) / stride) + 1,
+    outHeight: Math.floor((height + 2 * pad - kernelHeight) / stride) + 1,
+  };
+}
+
+/** The loop a TypeScript programmer would write: channels last, int8 arrays, int32 sums. */
+function plainLoop(p: ConvParams, input: Int8Array, weights: Int8Array, out: Int32Array): void {
+  const { width, height, channels, kernelHeight, kernels } = p;
+  const kernelWidth = p.image ? p.kernelChannels / channels : p.kernelWidth;
+  let o = 0;
+  for (let y = 0; y < p.outHeight; y++)
+    for (let x = 0; x < p.outWidth; x++)
+      for (let k = 0; k < kernels; k++) {
+        let sum = 0;
+        for (let r = 0; r < kernelHeight; r++) {
+          const iy = y * p.strideY + r - p.padTop;
+          if (iy < 0 || iy >= height) continue;
+          for (let s = 0; s < kernelWidth; s++) {
+            const ix = x * p.strideX + s - p.padLeft;
+            if (ix < 0 || ix >= width) continue;
+            const a = (iy * width + ix) * channels;
+            const w = ((k * kernelHeight + r) * kernelWidth + s) * channels;
+            for (let c = 0; c < channels; c++) sum = (sum + input[a + c] * weights[w + c]) | 0;
+          }
+        }
+        out[o++] = sum;
+      }
+}
+
+/** CPU seconds of one call, the best of several rounds of at least 60 ms. */
+function cpuSeconds(call: () => void): number {
+  const time = (count: number): number => {
+    const before = process.cpuUsage();
+    for (let i = 0; i < count; i++) call();
+    const used = process.cpuUsage(before);
+    return (used.user + used.system) / 1e6;
+  };
+  let count = 1;
+  while (time(count) < 0.06) count *= 2;
+  return Math.min(...Array.from({ length: 5 }, () => time(count))) / count;
+}
+
+/** Prints G MAC/s per shape: with the kernels packed before, packing included, and the plain loop. */
+export async function conv(): Promise<void> {
+  const module = compileModule(readFileSync(new URL('../kernels/nvdla.wasm', import.meta.url)));
+  const memory = sharedMemory(96 << 20);
+  const kernels = instantiate<ConvKernels>(module, memory);
+  const bytes = new Int8Array(memory.buffer);
+  for (let i = INPUT; i < INPUT + (4 << 20); i++) bytes[i] = Math.imul(i, 0x9e3779b1) >>> 24;
+
+  console.log('NVDLA convolution, int8, one thread, G MAC/s (zero weights of groups not counted)');
+  console.log(`${'layer'.padEnd(34)} bands  whole layer  plain loop  whole/plain  bands/matrix`);
+  let matrix = 0;
+  for (const shape of shapes) {
+    const p = params(shape);
+    const group = shape.group ?? p.kernelChannels;
+    for (let i = 0; i < p.weightBytes; i++) bytes[WEIGHTS + i] = Math.imul(i, 0x85ebca6b) >>> 24;
+    if (shape.group !== undefined) zeroOutside(p, group, bytes);
+    const macs = p.outWidth * p.outHeight * p.kernels * p.kernelHeight * p.kernelWidth * group;
+    const layer = prepareConv(kernels, p, SCRATCH);
+    const bands = cpuSeconds(() => layer.run(0, p.outHeight, OUTPUT));
+    const whole = cpuSeconds(() => prepareConv(kernels, p, SCRATCH).run(0, p.outHeight, OUTPUT));
+    const input = bytes.slice(INPUT, INPUT + p.width * p.height * p.channels);
+    const weights = bytes.slice(WEIGHTS, WEIGHTS + p.weightBytes);
+    const out = new Int32Array(p.outWidth * p.outHeight * p.kernels);
+    // A plain loop over a grouped layer has as many products as there are weights that are not zero.
+    const dense = shape.group === undefined;
+    const narrow = dense ? p : { ...p, channels: group, kernelChannels: group };
+    const plain = cpuSeconds(() => plainLoop(narrow, input, weights, out));
+    const rate = (seconds: number): string => (macs / seconds / 1e9).toFixed(1);
+    matrix ||= macs / bands;
+    console.log(
+      `${shape.name.padEnd(34)} ${rate(bands).padStart(5)} ${rate(whole).padStart(12)} ${rate(plain).padStart(11)} ` +
+        `${(plain / whole).toFixed(1).padStart(12)} ${(macs / bands / matrix).toFixed(2).padStart(13)}`,
+    );
+  }
+}
+
+/** Zeroes the weights of kernel k for channels outside its own group. */
+function zeroOutside(p: ConvParams, group: number, bytes: Int8Array): void {
+  let at = WEIGHTS;
+  for (let first = 0; first < p.kernels; first += p.atomicK)
+    for (let block = 0; block < p.kernelChannels; block += p.atomicC)
+      for (let tap = 0; tap < p.kernelHeight * p.kernelWidth; tap++)
+        for (let k = first; k < Math.min(first + p.atomicK, p.kernels); k++)
+          for (let c = block; c < Math.min(block + p.atomicC, p.kernelChannels); c++, at++)
+            if (Math.floor(c / group) !== Math.floor(k / group)) bytes[at] = 0;
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await conv();
