@@ -246,6 +246,9 @@ describe('NVDLA engine', () => {
       usage.find(({ engine }) => engine === 'sdp'),
       { engine: 'sdp', busyNs: 5000, jobs: 1 },
     );
+    const [file] = s.accel.files;
+    assert.equal(file!.busy('sdp').busyNs(s.clock.now()), 5000, 'and the client’s');
+    assert.equal(file!.busy('conv').busyNs(s.clock.now()), 0);
   });
 
   it('programs every kind of layer', async () => {

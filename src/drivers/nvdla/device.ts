@@ -8,6 +8,7 @@ import {
   Scheduler,
   TraceStep,
   type AccelDevice,
+  type BusyTime,
   type EngineUsage,
   type Fence,
   type Job,
@@ -35,6 +36,8 @@ export const IOVA_SIZE = 0x1_0000_0000 - 2 * IOVA_START;
 export interface TaskJob {
   readonly task: Task;
   readonly domain: DmaDomain;
+  /** The client's busy time by op_type. */
+  readonly busy: readonly BusyTime[];
   /** Why the job failed, with more to say than its fence's errno. */
   error: AccelError | undefined;
 }
@@ -112,6 +115,11 @@ export class NvdlaDevice {
     this.#fence = undefined;
   }
 
+  /** Names of the processors by op_type. */
+  get engines(): string[] {
+    return this.#engine.names;
+  }
+
   usage(): EngineUsage[] {
     return this.#engine.usage();
   }
@@ -124,7 +132,7 @@ export class NvdlaDevice {
   }
 
   #run(job: Job<TaskJob>): Fence {
-    const { task, domain } = job.payload;
+    const { task, domain, busy } = job.payload;
     if (this.#domain !== domain) {
       this.bus.dma.attach(domain);
       this.#domain = domain;
@@ -139,7 +147,7 @@ export class NvdlaDevice {
     this.#setMask(task.graph?.usesFetchEvents === true ? 0 : FETCH_BITS);
     // Masked fetch bits of the last task are still up; a group armed now must not take them for its own.
     this.#acknowledge();
-    this.#engine.start(task);
+    this.#engine.start(task, busy);
     return fence;
   }
 

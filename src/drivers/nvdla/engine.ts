@@ -79,6 +79,8 @@ export class Engine {
   #graph!: Graph;
   /** Layers to go. */
   #left = 0;
+  /** The client's busy times by op_type. */
+  #client: readonly BusyTime[] = [];
   #error: AccelError | undefined;
 
   /** `processors` by op_type. */
@@ -90,6 +92,11 @@ export class Engine {
 
   get task(): Task | undefined {
     return this.#task;
+  }
+
+  /** Names of the processors by op_type, as usage reports them. */
+  get names(): string[] {
+    return this.#slots.map((slot) => slot.processor.engine);
   }
 
   usage(): EngineUsage[] {
@@ -111,9 +118,11 @@ export class Engine {
 
   /**
    * Starts a task on idle hardware. A task without layers ends at once, and one that cannot make a first step fails.
+   * `client` is its client's busy time, by op_type.
    */
-  start(task: Task): void {
+  start(task: Task, client: readonly BusyTime[]): void {
     this.#task = task;
+    this.#client = client;
     this.#error = undefined;
     this.#left = task.graph === undefined ? 0 : task.graph.types.length;
     if (task.graph !== undefined) {
@@ -150,7 +159,7 @@ export class Engine {
   abort(): void {
     const now = this.#hardware.clock.now();
     for (const slot of this.#slots) {
-      while (slot.busy.depth > 0) slot.busy.stop(now);
+      while (slot.busy.depth > 0) this.#idle(slot, now);
       slot.clear();
     }
     this.#task = undefined;
@@ -218,7 +227,7 @@ export class Engine {
     const { node } = group;
     const now = this.#hardware.clock.now();
     if (this.#task!.statistics !== -1) this.#writeStatistics(slot, group, now);
-    slot.busy.stop(now);
+    this.#idle(slot, now);
     this.#left--;
     group.free();
     slot.lastGroup = group.id;
@@ -302,6 +311,7 @@ export class Engine {
     const now = this.#hardware.clock.now();
     group.active = true;
     slot.busy.start(now);
+    this.#client[slot.type]!.start(now);
     group.startedAt = now;
     if (slot.type === OpType.BDMA && task.slots[node] === 0) {
       // Nothing to launch, so no interrupt would come.
@@ -343,6 +353,12 @@ export class Engine {
       if (!group.pending && !group.programming && !group.active) this.#enable(slot, group);
       return;
     }
+  }
+
+  /** A layer of this processor is over. */
+  #idle(slot: Slot, now: number): void {
+    slot.busy.stop(now);
+    this.#client[slot.type]!.stop(now);
   }
 
   #writeStatistics(slot: Slot, group: Group, now: number): void {

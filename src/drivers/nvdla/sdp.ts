@@ -22,11 +22,11 @@ import type { RegisterProgram } from './program.js';
 const WINOGRAD = 1;
 
 /** Precision of the data path by [destination][source] (fact sheet section 5; kernel: map_proc_precision). */
-const processing = [
+const processing: readonly (readonly number[])[] = [
   [0, 0, 2],
   [0, 1, 2],
   [0, 1, 2],
-] as const;
+];
 
 /** DATA_USE by operation type: none and mul fetch multiplicands, add ALU operands, both both. */
 const dataUse = [0, 0, 1, 2] as const;
@@ -142,7 +142,8 @@ export function sdp(hardware: Hardware): Processor {
     const toMemory = dst.type !== MemType.HW;
     const source = flying ? 0 : layer.inputAddress('src_data', src, 1);
     const destination = toMemory ? layer.address('dst_data', dst) : 0;
-    const proc = processing[op.dst_precision as 0 | 1 | 2][op.src_precision as 0 | 1 | 2];
+    // The client may write to its descriptors at any time: what was checked may have changed, so nothing is assumed.
+    const proc = processing[op.dst_precision]?.[op.src_precision] ?? 0;
     const winograd = op.conv_mode === WINOGRAD ? 1 : 0;
 
     // The read DMA's group is quietened first: its last use may have left operands enabled.

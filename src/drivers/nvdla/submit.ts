@@ -60,7 +60,7 @@ export async function submit(
   const task = device.hw.reader.read(
     new Addresses(list, own.space, (fd) => file.dmaBuf(fd), trace.enabled ? mapped : undefined),
   );
-  const payload: TaskJob = { task, domain: own.domain, error: undefined };
+  const payload: TaskJob = { task, domain: own.domain, busy: own.busy, error: undefined };
   const timeoutNs = timeout === 0 || timeout === NVDLA_NO_TIMEOUT ? DEFAULT_TIMEOUT_NS : timeout * 1e6;
   let job;
   try {
