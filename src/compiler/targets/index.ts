@@ -1,3 +1,4 @@
 // Targets: from graphs to programs for devices. One place to import them from outside.
 // Not the runtime: nothing here opens a device.
 export * from './program.js';
+export * from './nvdla/index.js';

@@ -12,9 +12,9 @@
 
 /** What is to be computed. */
 export interface Requantization {
-  /** Output steps per accumulator step, for each kernel. Positive. */
+  /** Output steps per accumulator step, for each kernel. Of either sign. */
   readonly factor: Float64Array;
-  /** In accumulator steps, corrections for zero points included. Integers. */
+  /** In accumulator steps, corrections for zero points included. Need not be integers. */
   readonly bias: Float64Array;
   /** The greatest |acc| there can be, without bias, for each kernel. */
   readonly bound: Float64Array;
@@ -60,7 +60,7 @@ export function requantize({ factor, bias, bound, zeroPoint, relu }: Requantizat
   const kernels = factor.length;
   const { factors, biases } = withoutSilentKernels(factor, bias, bound);
   let greatest = 0;
-  for (const f of factors) if (f > greatest) greatest = f;
+  for (const f of factors) greatest = Math.max(greatest, Math.abs(f));
   // mul1 * mul2 = factor * 2^(truncate1 + truncate2 + fraction): put the greatest just below 2^29, so that both have room.
   let exponent = greatest > 0 ? 28 - Math.floor(Math.log2(greatest)) : TRUNCATE2 + FRACTION;
   exponent = Math.min(exponent, 31 + TRUNCATE2 + FRACTION);
@@ -72,8 +72,8 @@ export function requantize({ factor, bias, bound, zeroPoint, relu }: Requantizat
   const mul1 = new Int16Array(kernels);
   const mul2 = new Int16Array(kernels);
   for (let k = 0; k < kernels; k++) {
-    const [a, b] = multipliers(factors[k]! * scale, truncate2);
-    mul1[k] = a;
+    const [a, b] = multipliers(Math.abs(factors[k]!) * scale, truncate2);
+    mul1[k] = factors[k]! < 0 ? -a : a;
     mul2[k] = b;
   }
 
@@ -109,11 +109,12 @@ function withoutSilentKernels(
   for (let k = 0; k < factor.length; k++) {
     // Beyond 1024 steps every output saturates: keeps the operands of such kernels small.
     const value = Math.max(-1024, Math.min(1024, factor[k]! * bias[k]!));
+    const size = Math.abs(factor[k]!);
     if (bound[k] === 0) {
       biases[k] = value === 0 ? 0 : Math.sign(value) * 0x4000;
       factors[k] = value === 0 ? 2 ** -14 : Math.abs(value) / 0x4000;
-    } else if (Math.abs(factor[k]! * bias[k]!) > 1024 + factor[k]! * bound[k]!) {
-      biases[k] = Math.round(Math.sign(value) * (1024 / factor[k]! + bound[k]!));
+    } else if (size * Math.abs(bias[k]!) > 1024 + size * bound[k]!) {
+      biases[k] = Math.round(Math.sign(bias[k]!) * (1024 / size + bound[k]!));
     }
   }
   return { factors, biases };

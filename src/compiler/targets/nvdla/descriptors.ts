@@ -1,0 +1,207 @@
+// Operation and surface descriptors of one layer. Fact sheet section 5.
+// Not where they lie: emit.ts puts them into the lists.
+import {
+  ConvOpDesc,
+  ConvSurfaceDesc,
+  type DataCube,
+  FORMAT_FEATURE,
+  MemType,
+  OpType,
+  PairSurfaceDesc,
+  PdpOpDesc,
+  PoolMode,
+  Precision,
+  SdpActivation,
+  SdpAlu,
+  SdpMode,
+  type SdpOp,
+  SdpOpDesc,
+  SdpSurfaceDesc,
+  SdpType,
+} from '../../../hw/nvdla/index.js';
+import type { Window } from './cube.js';
+import type { ConstantBlob, ConvLayer, Layer, PoolLayer, SdpPart, SdpStage } from './layers.js';
+
+type CubeDesc = ReturnType<(typeof DataCube)['from']>;
+type SdpOpValue = ReturnType<(typeof SdpOp)['from']>;
+
+/** Where windows and constants lie. */
+export interface Addresses {
+  window(window: Window): CubeDesc;
+  /** A vector of per-kernel operands or packed weights. */
+  constant(blob: ConstantBlob, shape: { width: number; height: number; channel: number }): CubeDesc;
+}
+
+/** An operation of a layer: its type, its descriptor and its surfaces. */
+export interface Operation {
+  readonly type: number;
+  readonly operation: Uint8Array;
+  readonly surfaces: Uint8Array;
+}
+
+/** Operations of a layer in the order of its pipe. */
+export function operationsOf(layer: Layer, atom: number, addresses: Addresses): Operation[] {
+  switch (layer.kind) {
+    case 'conv': {
+      const flying = onTheFly(layer.output, atom);
+      return [
+        convolution(layer, flying, addresses),
+        sdp(layer.sdp, flying, addresses.window(layer.output), addresses),
+      ];
+    }
+    case 'sdp':
+      return [sdp(layer.sdp, addresses.window(layer.input), addresses.window(layer.output), addresses)];
+    case 'pool':
+      return [pooling(layer, addresses)];
+  }
+}
+
+const nothing: CubeDesc = {
+  type: MemType.MC,
+  address: -1,
+  offset: 0,
+  size: 0,
+  width: 0,
+  height: 0,
+  channel: 0,
+  reserved0: 0,
+  line_stride: 0,
+  surf_stride: 0,
+  plane_stride: 0,
+};
+
+/** The cube between two units. It has packed strides: the driver checks those of 1 x 1 cubes. */
+function onTheFly({ channels, height, width }: Window, atom: number): CubeDesc {
+  const line = width * atom;
+  return {
+    ...nothing,
+    type: MemType.HW,
+    size: Math.ceil(channels / atom) * line * height,
+    width,
+    height,
+    channel: channels,
+    line_stride: line,
+    surf_stride: line * height,
+  };
+}
+
+const identity = { scale: 1, truncate: 0, enable: 0, offset: 0 };
+
+function convolution(layer: ConvLayer, output: CubeDesc, addresses: Addresses): Operation {
+  const { input, kernel, stride, dilation, pads, banks, weights } = layer;
+  const operation = ConvOpDesc.bytes({
+    entry_per_slice: banks.entriesPerSlice,
+    data_format: FORMAT_FEATURE,
+    fetch_grain: 1,
+    batch: 1,
+    data_bank: banks.dataBank,
+    weight_bank: banks.weightBank,
+    release: input.height,
+    input_width_csc: input.width,
+    input_height_csc: input.height,
+    input_channel_csc: input.channels,
+    kernel_width_csc: kernel.width,
+    kernel_height_csc: kernel.height,
+    kernel_channel_csc: input.channels,
+    input_width_cmac: output.width,
+    input_height_cmac: output.height,
+    bytes_per_kernel: input.channels * kernel.height * kernel.width,
+    conv_stride_x: stride.x,
+    conv_stride_y: stride.y,
+    pad_x_left: pads.left,
+    pad_x_right: pads.right,
+    pad_y_top: pads.top,
+    pad_y_bottom: pads.bottom,
+    dilation_x: dilation.x,
+    dilation_y: dilation.y,
+    in_precision: Precision.INT8,
+    out_precision: Precision.INT8,
+    pad_val: layer.padValue,
+    in_cvt: identity,
+    out_cvt: { ...identity, enable: 1 },
+  });
+  const surfaces = ConvSurfaceDesc.bytes({
+    weight_data: addresses.constant(weights, {
+      width: kernel.width,
+      height: kernel.height,
+      channel: input.channels,
+    }),
+    wmb_data: nothing,
+    wgs_data: nothing,
+    src_data: addresses.window(input),
+    dst_data: output,
+  });
+  return { type: OpType.CONV, operation, surfaces };
+}
+
+const modes = { layer: SdpMode.PER_LAYER, kernel: SdpMode.PER_KERNEL, point: SdpMode.PER_POINT };
+const types = { none: SdpType.NONE, mul: SdpType.MUL, add: SdpType.ADD, both: SdpType.BOTH };
+const alus = { max: SdpAlu.MAX, min: SdpAlu.MIN, sum: SdpAlu.SUM };
+const noConversion = { scale: 0, truncate: 0, enable: 0, offset: 0 };
+
+function sdpStage(stage: SdpStage | undefined): SdpOpValue {
+  return {
+    enable: stage === undefined ? 0 : 1,
+    alu_type: alus[stage?.alu ?? 'sum'],
+    type: types[stage?.type ?? 'none'],
+    mode: modes[stage?.mode ?? 'layer'],
+    act: stage?.relu ? SdpActivation.RELU : SdpActivation.NONE,
+    shift_value: stage?.shift ?? 0,
+    truncate: stage?.truncate ?? 0,
+    // Of operands in memory: vectors are int16, cubes int8.
+    precision: stage?.mode === 'kernel' ? Precision.INT16 : Precision.INT8,
+    alu_operand: stage?.aluOperand ?? 0,
+    mul_operand: stage?.mulOperand ?? 0,
+    alu_cvt: noConversion,
+    mul_cvt: noConversion,
+  };
+}
+
+function sdp(part: SdpPart, source: CubeDesc, output: CubeDesc, addresses: Addresses): Operation {
+  const operand = (stage: SdpStage | undefined): CubeDesc => {
+    if (stage?.operand !== undefined) return addresses.window(stage.operand);
+    if (stage?.constant !== undefined)
+      return addresses.constant(stage.constant, { width: 1, height: 1, channel: output.channel });
+    return nothing;
+  };
+  const operation = SdpOpDesc.bytes({
+    src_precision: Precision.INT8,
+    dst_precision: Precision.INT8,
+    lut_index: -1,
+    out_cvt: { ...part.out, enable: 1 },
+    batch_num: 1,
+    x1_op: sdpStage(part.x1),
+    x2_op: sdpStage(part.x2),
+    y_op: sdpStage(undefined),
+  });
+  const surfaces = SdpSurfaceDesc.bytes({
+    src_data: source,
+    x1_data: operand(part.x1),
+    x2_data: operand(part.x2),
+    y_data: nothing,
+    dst_data: output,
+  });
+  return { type: OpType.SDP, operation, surfaces };
+}
+
+function pooling(layer: PoolLayer, addresses: Addresses): Operation {
+  const { input, output, kernel, stride, pads } = layer;
+  const operation = PdpOpDesc.bytes({
+    split_num: 1,
+    pool_mode: layer.method === 'max' ? PoolMode.MAX : PoolMode.MIN,
+    pool_width: kernel.width - 1,
+    pool_height: kernel.height - 1,
+    stride_x: stride.x,
+    stride_y: stride.y,
+    pad_left: pads.left,
+    pad_right: pads.right,
+    pad_top: pads.top,
+    pad_bottom: pads.bottom,
+    precision: Precision.INT8,
+  });
+  const surfaces = PairSurfaceDesc.bytes({
+    src_data: addresses.window(input),
+    dst_data: addresses.window(output),
+  });
+  return { type: OpType.PDP, operation, surfaces };
+}

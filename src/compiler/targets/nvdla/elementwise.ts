@@ -1,0 +1,282 @@
+// Operators that work element by element, in SDP from memory to memory: additions, factors and offsets per channel, ReLU, requantising.
+// Not products of two tensors: the stages could, int8 operands with zero points could not.
+import { inputOf, nameOf, type Node, nodeError, type NodeOf, shapeOf, type Value } from '../../ir/index.js';
+import { cubeShape, type PlacedValue, storedQuantization, wholeWindow, type Window } from './cube.js';
+import type { SdpPart, SdpStage } from './layers.js';
+import type { Lowering } from './lowering.js';
+import { planActivation, planResult } from './result.js';
+import { planAddition, requantize, type StageOperands } from './scale.js';
+import { packOperands } from './weights.js';
+
+/** Add of two tensors of one shape, or of a tensor and a constant per channel. */
+export function lowerAdd(lowering: Lowering, node: NodeOf<'Add'>): void {
+  const a = inputOf(node, 0);
+  const b = inputOf(node, 1);
+  if (b.data !== undefined) {
+    offsetPerChannel(lowering, node, a, b, 1);
+    return;
+  }
+  if (a.data !== undefined) {
+    offsetPerChannel(lowering, node, b, a, 1);
+    return;
+  }
+  const [first, second] = sameCube(lowering, node, a, b);
+  const out = node.outputs[0]!;
+  const quantization = storedQuantization(node, out);
+  const { relu } = planActivation(node, node.activation, quantization);
+  const plan = planAddition(first.quantization, second.quantization, quantization, relu);
+  if (plan === undefined)
+    throw nodeError(node, 'EOPNOTSUPP', 'the scales of the two inputs are too far apart');
+  const [source, operand] = plan.firstIsSource ? [first, second] : [second, first];
+  const result = planResult(lowering, node, out, source.cube, source.strides);
+  lowering.layers.push({
+    kind: 'sdp',
+    nodes: [nameOf(node)],
+    input: wholeWindow(source.cube),
+    output: wholeWindow(result.cube),
+    macs: 0,
+    hardwareMacs: 0,
+    sdp: {
+      x1: {
+        mode: 'layer',
+        type: 'both',
+        alu: 'sum',
+        shift: 0,
+        truncate: 0,
+        relu: false,
+        aluOperand: plan.alu,
+        mulOperand: plan.mul,
+      },
+      x2: {
+        mode: 'point',
+        type: 'add',
+        alu: 'sum',
+        shift: plan.shift,
+        truncate: 0,
+        relu: plan.relu,
+        operand: wholeWindow(operand.cube),
+      },
+      out: plan.out,
+    },
+  });
+  result.finish();
+}
+
+/** Both values in cubes of one shape and order. Whichever is in a cube already decides. */
+function sameCube(lowering: Lowering, node: Node, a: Value, b: Value): [PlacedValue, PlacedValue] {
+  const shapeA = shapeOf(a);
+  const shapeB = shapeOf(b);
+  if (shapeA.length !== shapeB.length || shapeA.some((dim, axis) => dim !== shapeB[axis]))
+    throw nodeError(node, 'EOPNOTSUPP', 'inputs of different shapes');
+  const knownA = lowering.valueOf(node, a);
+  const knownB = lowering.valueOf(node, b);
+  const placed = knownA.kind === 'placed' ? knownA : knownB.kind === 'placed' ? knownB : undefined;
+  if (placed === undefined) return [lowering.inCube(node, a), lowering.inCube(node, b)];
+  const { cube, strides } = placed;
+  return [lowering.inCubeOf(node, a, cube, strides), lowering.inCubeOf(node, b, cube, strides)];
+}
+
+/** out = input * factor + offset, both real, one per channel or one for all. */
+function affine(
+  lowering: Lowering,
+  node: Node,
+  input: PlacedValue,
+  factor: Float64Array,
+  offset: Float64Array,
+): void {
+  const out = node.outputs[0]!;
+  const result = planResult(lowering, node, out, input.cube, input.strides);
+  affineLayer(lowering, node, wholeWindow(input.cube), wholeWindow(result.cube), {
+    input: input.quantization,
+    output: result.quantization,
+    factor,
+    offset,
+    relu: result.relu,
+  });
+  result.finish();
+}
+
+interface Affine {
+  readonly input: { readonly scale: number; readonly zeroPoint: number };
+  readonly output: { readonly scale: number; readonly zeroPoint: number };
+  readonly factor: Float64Array;
+  readonly offset: Float64Array;
+  readonly relu: boolean;
+}
+
+/** One SDP pass from a window to another of the same size. */
+function affineLayer(
+  lowering: Lowering,
+  node: Node,
+  from: Window,
+  to: Window,
+  { input, output, factor, offset, relu }: Affine,
+): void {
+  if (factor.some((value) => value === 0 || !Number.isFinite(value)))
+    throw nodeError(node, 'EOPNOTSUPP', 'a factor is zero or not finite');
+  const stages = requantize({
+    factor: factor.map((value) => (value * input.scale) / output.scale),
+    bias: offset.map((value, k) => value / (factor[k]! * input.scale) - input.zeroPoint),
+    bound: new Float64Array(factor.length).fill(128),
+    zeroPoint: output.zeroPoint,
+    relu,
+  });
+  const sdp: SdpPart = { x1: affineStage(stages.x1), x2: affineStage(stages.x2), out: stages.out };
+  lowering.layers.push({
+    kind: 'sdp',
+    nodes: [nameOf(node)],
+    input: from,
+    output: to,
+    macs: 0,
+    hardwareMacs: 0,
+    sdp,
+  });
+}
+
+/** One operand is a register value, several are a vector in memory. */
+function affineStage({ shift, truncate, relu, alu, mul }: StageOperands): SdpStage {
+  const common = { type: 'both', alu: 'sum', shift, truncate, relu } as const;
+  if (alu.length === 1) return { ...common, mode: 'layer', aluOperand: alu[0]!, mulOperand: mul[0]! };
+  return {
+    ...common,
+    mode: 'kernel',
+    constant: { bytes: alu.length * 4, make: () => packOperands(alu, mul) },
+  };
+}
+
+const one = Float64Array.of(1);
+const none = Float64Array.of(0);
+
+/** The same reals with another scale: Relu, Clip, a pair of DequantizeLinear and QuantizeLinear. */
+export function lowerRequantize(lowering: Lowering, node: Node, input: PlacedValue): void {
+  affine(lowering, node, input, one, none);
+}
+
+export function lowerRelu(lowering: Lowering, node: NodeOf<'Relu'>): void {
+  const input = lowering.inCube(node, inputOf(node, 0));
+  const out = node.outputs[0]!;
+  const result = planResult(lowering, node, out, input.cube, input.strides);
+  affineLayer(lowering, node, wholeWindow(input.cube), wholeWindow(result.cube), {
+    input: input.quantization,
+    output: result.quantization,
+    factor: one,
+    offset: none,
+    relu: true,
+  });
+  result.finish();
+}
+
+/** Sub of a constant, Mul and Div by a constant. */
+export function lowerScale(lowering: Lowering, node: NodeOf<'Sub'> | NodeOf<'Mul'> | NodeOf<'Div'>): void {
+  const a = inputOf(node, 0);
+  const b = inputOf(node, 1);
+  const [tensor, constant] = b.data !== undefined ? [a, b] : [b, a];
+  if (constant.data === undefined)
+    throw nodeError(node, 'EOPNOTSUPP', `${node.op} of two tensors is not computed on int8`);
+  if (node.op === 'Sub') {
+    if (constant === b) {
+      offsetPerChannel(lowering, node, tensor, constant, -1);
+      return;
+    }
+    const input = lowering.inCube(node, tensor);
+    const offset = perChannel(node, constant, input, shapeOf(tensor));
+    affine(lowering, node, input, new Float64Array(offset.length).fill(-1), offset);
+    return;
+  }
+  if (node.op === 'Div' && constant !== b)
+    throw nodeError(node, 'EOPNOTSUPP', 'division by a tensor is not computed on int8');
+  const input = lowering.inCube(node, tensor);
+  const values = perChannel(node, constant, input, shapeOf(tensor));
+  const factor = node.op === 'Div' ? values.map((value) => 1 / value) : values;
+  affine(lowering, node, input, factor, new Float64Array(factor.length));
+}
+
+export function lowerBatchNormalization(lowering: Lowering, node: NodeOf<'BatchNormalization'>): void {
+  const x = inputOf(node, 0);
+  const input = lowering.inCube(node, x);
+  const shape = shapeOf(x);
+  const parameter = (index: number): Float64Array => {
+    const value = inputOf(node, index);
+    return reals(node, value).length === 1 ? perChannel(node, value, input, shape) : reals(node, value);
+  };
+  const [scale, bias, mean, variance] = [parameter(1), parameter(2), parameter(3), parameter(4)];
+  const factor = scale.map((value, k) => value / Math.sqrt(variance[k]! + node.attributes.epsilon));
+  affine(
+    lowering,
+    node,
+    input,
+    factor,
+    bias.map((value, k) => value - mean[k]! * factor[k]!),
+  );
+}
+
+function offsetPerChannel(
+  lowering: Lowering,
+  node: Node,
+  tensor: Value,
+  constant: Value,
+  sign: 1 | -1,
+): void {
+  const input = lowering.inCube(node, tensor);
+  const offset = perChannel(node, constant, input, shapeOf(tensor)).map((value) => value * sign);
+  affine(lowering, node, input, new Float64Array(offset.length).fill(1), offset);
+}
+
+/** A constant as reals: floats, or quantised integers. */
+function reals(node: Node, { data, quantization, type }: Value): Float64Array {
+  if (data === undefined) throw nodeError(node, 'EOPNOTSUPP', 'a parameter is not constant');
+  if (type === 'float32' || type === 'float64') return Float64Array.from(data.array() as Float32Array);
+  if (quantization === undefined || quantization.scale.length !== 1)
+    throw nodeError(node, 'EOPNOTSUPP', `a parameter is ${type} without one scale`);
+  const { scale, zeroPoint } = quantization;
+  return Float64Array.from(data.array() as Int8Array, (q) => (q - zeroPoint[0]!) * scale[0]!);
+}
+
+/** A constant that broadcasts to one value, or one per channel of the cube. */
+function perChannel(node: Node, value: Value, input: PlacedValue, shape: readonly number[]): Float64Array {
+  const values = reals(node, value);
+  if (values.length === 1) return values;
+  const own = shapeOf(value);
+  const axis = shape.length - own.length + own.findIndex((dim) => dim !== 1);
+  const channelAxis = cubeShape(shape)?.axes[0];
+  if (values.length !== input.cube.channels || axis !== channelAxis)
+    throw nodeError(node, 'EOPNOTSUPP', `a constant of shape [${own.join(',')}] is not one per channel`);
+  return values;
+}
+
+/** Concat: every input is copied, and requantised, into its part of the result. Channels have to begin on an atom. */
+export function lowerConcat(lowering: Lowering, node: NodeOf<'Concat'>): void {
+  const out = node.outputs[0]!;
+  const shape = shapeOf(out);
+  const size = cubeShape(shape);
+  if (size === undefined) throw nodeError(node, 'EOPNOTSUPP', 'the result is no cube: batch is 1');
+  const side = (['channel', 'y', 'x'] as const)[size.axes.indexOf(node.attributes.axis)];
+  if (side === undefined) throw nodeError(node, 'EOPNOTSUPP', 'not along channels, lines or columns');
+  const inputs = node.inputs.map((value, index) => {
+    if (value === undefined || value.data !== undefined)
+      throw nodeError(node, 'EOPNOTSUPP', `input ${index} is a constant`);
+    return lowering.inCube(node, value);
+  });
+  const plane = size.height * size.width;
+  const result = planResult(lowering, node, out, size, {
+    c: shape.length === 2 ? 1 : plane,
+    y: size.width,
+    x: shape.length === 2 ? size.channels : 1,
+  });
+  let at = 0;
+  for (const input of inputs) {
+    const from = wholeWindow(input.cube);
+    const to: Window = { ...from, cube: result.cube, [side]: at };
+    if (side === 'channel' && at % lowering.config.atom !== 0)
+      throw nodeError(node, 'EOPNOTSUPP', `an input begins at channel ${at}, inside an atom`);
+    affineLayer(lowering, node, from, to, {
+      input: input.quantization,
+      output: result.quantization,
+      factor: one,
+      offset: none,
+      relu: result.relu,
+    });
+    at += side === 'channel' ? input.cube.channels : side === 'y' ? input.cube.height : input.cube.width;
+  }
+  result.finish();
+}

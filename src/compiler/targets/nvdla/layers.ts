@@ -1,0 +1,95 @@
+// Hardware layers of a segment, between lowering and descriptors: what each reads, computes and writes.
+// Not descriptors: addresses and dependencies come with emit.ts.
+import type { BankPlan } from './cbuf.js';
+import type { Window } from './cube.js';
+import type { OutputConversion } from './scale.js';
+
+/** Bytes that are the same for every run. Made when the segment is emitted, once per object. */
+export interface ConstantBlob {
+  readonly bytes: number;
+  make(): Uint8Array;
+}
+
+/** One of SDP's X1, X2. Operands per layer are register values, per kernel a blob, per point a cube. */
+export interface SdpStage {
+  readonly mode: 'layer' | 'kernel' | 'point';
+  readonly type: 'none' | 'mul' | 'add' | 'both';
+  /** What the ALU does. */
+  readonly alu: 'max' | 'min' | 'sum';
+  /** Left shift of the ALU's operand. */
+  readonly shift: number;
+  /** Right shift after the product. */
+  readonly truncate: number;
+  readonly relu: boolean;
+  readonly aluOperand?: number;
+  readonly mulOperand?: number;
+  readonly constant?: ConstantBlob;
+  readonly operand?: Window;
+}
+
+export interface SdpPart {
+  readonly x1?: SdpStage;
+  readonly x2?: SdpStage;
+  readonly out: OutputConversion;
+}
+
+interface LayerBase {
+  /** Names of the nodes it computes, or a part of. */
+  readonly nodes: readonly string[];
+  readonly input: Window;
+  readonly output: Window;
+  /** Multiply-accumulates of the model, and of the hardware. */
+  readonly macs: number;
+  readonly hardwareMacs: number;
+}
+
+/** A convolution whose result goes through SDP on the fly. */
+export interface ConvLayer extends LayerBase {
+  readonly kind: 'conv';
+  readonly kernel: { readonly height: number; readonly width: number };
+  readonly stride: { readonly y: number; readonly x: number };
+  readonly dilation: { readonly y: number; readonly x: number };
+  readonly pads: {
+    readonly top: number;
+    readonly bottom: number;
+    readonly left: number;
+    readonly right: number;
+  };
+  readonly padValue: number;
+  readonly weights: ConstantBlob;
+  readonly banks: BankPlan;
+  readonly sdp: SdpPart;
+  /** It needs nothing of the layer before it, and writes nothing that one reads: another tile of the same operator. */
+  readonly independent: boolean;
+}
+
+/** SDP from memory to memory. */
+export interface SdpLayer extends LayerBase {
+  readonly kind: 'sdp';
+  readonly sdp: SdpPart;
+}
+
+/** PDP from memory to memory. */
+export interface PoolLayer extends LayerBase {
+  readonly kind: 'pool';
+  readonly method: 'max' | 'min';
+  readonly kernel: { readonly height: number; readonly width: number };
+  readonly stride: { readonly y: number; readonly x: number };
+  readonly pads: {
+    readonly top: number;
+    readonly bottom: number;
+    readonly left: number;
+    readonly right: number;
+  };
+}
+
+export type Layer = ConvLayer | SdpLayer | PoolLayer;
+
+/** Windows that a layer reads. */
+export function readsOf(layer: Layer): Window[] {
+  const windows = [layer.input];
+  if (layer.kind !== 'pool')
+    for (const stage of [layer.sdp.x1, layer.sdp.x2])
+      if (stage?.operand !== undefined) windows.push(stage.operand);
+  return windows;
+}

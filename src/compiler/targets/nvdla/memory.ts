@@ -1,0 +1,65 @@
+// Places the intermediate cubes of a segment in one buffer: cubes that are not alive at the same time share memory.
+// Not for inputs and outputs (they have buffers of their own) nor for constants.
+import type { Cube } from './cube.js';
+import { type Layer, readsOf } from './layers.js';
+import { align } from './limits.js';
+
+/** First layer that writes a cube and last that uses it. */
+export interface Life {
+  first: number;
+  last: number;
+}
+
+/** Lives of all cubes that layers write or read, by layer index. */
+export function livesOf(layers: readonly Layer[]): Map<Cube, Life> {
+  const lives = new Map<Cube, Life>();
+  const use = (cube: Cube, at: number): void => {
+    const life = lives.get(cube);
+    if (life === undefined) lives.set(cube, { first: at, last: at });
+    else life.last = at;
+  };
+  layers.forEach((layer, at) => {
+    for (const window of readsOf(layer)) use(window.cube, at);
+    use(layer.output.cube, at);
+  });
+  return lives;
+}
+
+export interface Arena {
+  readonly offsets: ReadonlyMap<Cube, number>;
+  readonly bytes: number;
+}
+
+/** Greatest first, each at the lowest place where nothing else lives at the same time. Offsets are multiples of `unit`. */
+export function planArena(
+  cubes: readonly Cube[],
+  lives: ReadonlyMap<Cube, Life>,
+  bytesOf: (cube: Cube) => number,
+  unit: number,
+): Arena {
+  interface Place {
+    readonly life: Life;
+    readonly from: number;
+    readonly to: number;
+  }
+  const places: Place[] = [];
+  const offsets = new Map<Cube, number>();
+  let bytes = 0;
+  const order = [...cubes].sort((a, b) => bytesOf(b) - bytesOf(a));
+  for (const cube of order) {
+    const life = lives.get(cube)!;
+    const size = align(bytesOf(cube), unit);
+    const others = places
+      .filter((place) => place.life.first <= life.last && life.first <= place.life.last)
+      .sort((a, b) => a.from - b.from);
+    let from = 0;
+    for (const other of others) {
+      if (other.from >= from + size) break;
+      from = Math.max(from, other.to);
+    }
+    offsets.set(cube, from);
+    places.push({ life, from, to: from + size });
+    bytes = Math.max(bytes, from + size);
+  }
+  return { offsets, bytes };
+}

@@ -1,0 +1,179 @@
+// Pooling operators: maxima on PDP, means on the convolution pipe.
+// PDP's own average is not used: its reciprocals are 16-bit products (3 x 3 is below the true mean), a sum with one exact factor is not.
+import { inputOf, nameOf, nodeError, type NodeOf, shapeOf } from '../../ir/index.js';
+import { type AverageWindow, lowerAverage } from './convolution.js';
+import { cubeShape, rowMajor, stridesOn } from './cube.js';
+import { lowerRequantize } from './elementwise.js';
+import { MAX_CUBE, MAX_POOL_KERNEL, MAX_POOL_PAD, MAX_POOL_STRIDE, maxPoolWidth } from './limits.js';
+import type { Lowering } from './lowering.js';
+import { planResult } from './result.js';
+import { type Axis, cutAxis } from './tiles.js';
+
+/** The window attributes of 1-D and 2-D pooling alike. */
+function windowOf(node: NodeOf<'MaxPool'> | NodeOf<'AveragePool'>): {
+  y: Omit<Axis, 'input' | 'output'>;
+  x: Omit<Axis, 'input' | 'output'>;
+} {
+  const { kernel_shape: kernel, strides, dilations, pads } = node.attributes;
+  const axis = (index: number): Omit<Axis, 'input' | 'output'> => ({
+    kernel: kernel[index]!,
+    stride: strides[index] ?? 1,
+    dilation: dilations[index] ?? 1,
+    pad: pads[index] ?? 0,
+  });
+  if (kernel.length === 2) return { y: axis(0), x: axis(1) };
+  if (kernel.length === 1) return { y: { kernel: 1, stride: 1, dilation: 1, pad: 0 }, x: axis(0) };
+  throw nodeError(node, 'EOPNOTSUPP', `${kernel.length}-D pooling`);
+}
+
+export function lowerMaxPool(lowering: Lowering, node: NodeOf<'MaxPool'>): void {
+  if (node.outputs.length > 1) throw nodeError(node, 'EOPNOTSUPP', 'indices are not made');
+  const window = windowOf(node);
+  const input = lowering.inCube(node, inputOf(node, 0));
+  const out = node.outputs[0]!;
+  const size = cubeShape(shapeOf(out));
+  if (size === undefined) throw nodeError(node, 'EOPNOTSUPP', 'batch is not 1');
+  const axes = {
+    y: { ...window.y, input: input.cube.height, output: size.height },
+    x: { ...window.x, input: input.cube.width, output: size.width },
+  };
+  for (const [name, axis] of Object.entries(axes)) checkPool(node, name, axis);
+  const strides = stridesOn(rowMajor(shapeOf(out)), size.axes);
+  maxPool(lowering, node, input, size, strides, axes);
+}
+
+export function lowerGlobalMaxPool(lowering: Lowering, node: NodeOf<'GlobalMaxPool'>): void {
+  const input = lowering.inCube(node, inputOf(node, 0));
+  const { channels, height, width } = input.cube;
+  const axis = (extent: number): Axis => ({
+    input: extent,
+    output: 1,
+    kernel: extent,
+    stride: 1,
+    dilation: 1,
+    pad: 0,
+  });
+  const axes = { y: axis(height), x: axis(width) };
+  for (const [name, one] of Object.entries(axes)) checkPool(node, name, one);
+  maxPool(lowering, node, input, { channels, height: 1, width: 1 }, { c: 1, y: 0, x: 0 }, axes);
+}
+
+function checkPool(node: NodeOf<'MaxPool'> | NodeOf<'GlobalMaxPool'>, name: string, axis: Axis): void {
+  const { kernel, stride, dilation, pad } = axis;
+  const refuse = (rule: string): never => {
+    throw nodeError(node, 'EOPNOTSUPP', `${name}: ${rule}`);
+  };
+  if (dilation !== 1) refuse(`dilation ${dilation}`);
+  if (kernel > MAX_POOL_KERNEL) refuse(`window ${kernel}, at most ${MAX_POOL_KERNEL}`);
+  if (stride > MAX_POOL_STRIDE) refuse(`stride ${stride}, at most ${MAX_POOL_STRIDE}`);
+  if (pad > MAX_POOL_PAD || pad >= kernel) refuse(`pad ${pad} with a window of ${kernel}`);
+}
+
+function maxPool(
+  lowering: Lowering,
+  node: NodeOf<'MaxPool'> | NodeOf<'GlobalMaxPool'>,
+  input: ReturnType<Lowering['inCube']>,
+  size: { channels: number; height: number; width: number },
+  strides: { c: number; y: number; x: number },
+  axes: { y: Axis; x: Axis },
+): void {
+  const out = node.outputs[0]!;
+  const result = planResult(lowering, node, out, size, strides);
+  const { scale, zeroPoint } = input.quantization;
+  const same = scale === result.quantization.scale && zeroPoint === result.quantization.zeroPoint;
+  const plain = same && !result.relu;
+  const pooled = plain ? result.cube : lowering.newCube(node, size);
+  const rows = cutAxis(axes.y, MAX_CUBE);
+  const columns = cutAxis(axes.x, MAX_CUBE, {
+    outputs: maxPoolWidth(axes.y.kernel, axes.y.stride),
+  });
+  if (rows === undefined || columns === undefined)
+    throw nodeError(node, 'EOPNOTSUPP', 'a window lies wholly in the padding');
+  for (const y of rows)
+    for (const x of columns) {
+      if (Math.max(y.padBegin, y.padEnd, x.padBegin, x.padEnd) > MAX_POOL_PAD)
+        throw nodeError(node, 'EOPNOTSUPP', `pads beyond ${MAX_POOL_PAD}`);
+      lowering.layers.push({
+        kind: 'pool',
+        nodes: [nameOf(node)],
+        method: 'max',
+        input: {
+          cube: input.cube,
+          channel: 0,
+          channels: input.cube.channels,
+          y: y.inputFrom,
+          height: y.inputCount,
+          x: x.inputFrom,
+          width: x.inputCount,
+        },
+        output: {
+          cube: pooled,
+          channel: 0,
+          channels: size.channels,
+          y: y.from,
+          height: y.count,
+          x: x.from,
+          width: x.count,
+        },
+        kernel: { height: axes.y.kernel, width: axes.x.kernel },
+        stride: { y: axes.y.stride, x: axes.x.stride },
+        pads: { top: y.padBegin, bottom: y.padEnd, left: x.padBegin, right: x.padEnd },
+        macs: 0,
+        hardwareMacs: 0,
+      });
+    }
+  // Another scale, or an activation: one pass more.
+  if (!plain)
+    lowerRequantize(lowering, node, {
+      kind: 'placed',
+      cube: pooled,
+      strides,
+      quantization: input.quantization,
+    });
+  else result.finish();
+}
+
+export function lowerAveragePool(lowering: Lowering, node: NodeOf<'AveragePool'>): void {
+  const window = windowOf(node);
+  const { y, x } = window;
+  if (y.dilation !== 1 || x.dilation !== 1) throw nodeError(node, 'EOPNOTSUPP', 'dilated windows');
+  const out = node.outputs[0]!;
+  const size = cubeShape(shapeOf(out));
+  if (size === undefined) throw nodeError(node, 'EOPNOTSUPP', 'batch is not 1');
+  const countPads = node.attributes.count_include_pad !== 0;
+  if (countPads && node.attributes.ceil_mode !== 0)
+    throw nodeError(node, 'EOPNOTSUPP', 'ceil_mode together with count_include_pad');
+  lowerAverage(lowering, node, {
+    kernel: { y: y.kernel, x: x.kernel },
+    stride: { y: y.stride, x: x.stride },
+    pad: { y: y.pad, x: x.pad },
+    output: size,
+    strides: stridesOn(rowMajor(shapeOf(out)), size.axes),
+    countPads,
+  });
+}
+
+/** GlobalAveragePool, and ReduceMean over the spatial axes of [1,C,H,W]. */
+export function lowerGlobalAverage(
+  lowering: Lowering,
+  node: NodeOf<'GlobalAveragePool'> | NodeOf<'ReduceMean'>,
+): void {
+  const x = inputOf(node, 0);
+  if (node.op === 'ReduceMean') {
+    const axes = node.inputs[1]?.data?.numbers();
+    const rank = shapeOf(x).length;
+    const spatial = axes?.map((axis) => (axis < 0 ? axis + rank : axis)).sort((a, b) => a - b);
+    if (rank !== 4 || spatial?.join() !== '2,3')
+      throw nodeError(node, 'EOPNOTSUPP', 'a mean over other axes than lines and columns');
+  }
+  const { cube } = lowering.inCube(node, x);
+  const window: AverageWindow = {
+    kernel: { y: cube.height, x: cube.width },
+    stride: { y: 1, x: 1 },
+    pad: { y: 0, x: 0 },
+    output: { height: 1, width: 1 },
+    strides: { c: 1, y: 0, x: 0 },
+    countPads: true,
+  };
+  lowerAverage(lowering, node, window);
+}

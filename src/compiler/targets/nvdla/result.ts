@@ -1,0 +1,98 @@
+// Where an operator's result goes, and what its activation asks of the stages.
+// Not the stages themselves: the operator fills them in.
+import { type Activation, type Node, nodeError, type Value } from '../../ir/index.js';
+import { type Cube, type Strides, wholeWindow, type Window } from './cube.js';
+import type { SdpStage } from './layers.js';
+import type { CubeSize, Lowering } from './lowering.js';
+import type { Quantized } from './scale.js';
+
+/** What is left of an activation between quantised values. */
+export interface ActivationPlan {
+  /** Negative reals become zero. */
+  readonly relu: boolean;
+  /** Limits that saturation of int8 does not give already; a pass of its own. */
+  readonly clamp: { readonly min: number; readonly max: number } | undefined;
+}
+
+/** Throws EOPNOTSUPP for activations that need a table. */
+export function planActivation(node: Node, activation: Activation | undefined, q: Quantized): ActivationPlan {
+  if (activation === undefined) return { relu: false, clamp: undefined };
+  switch (activation.op) {
+    case 'Relu':
+      return { relu: true, clamp: undefined };
+    case 'Clip': {
+      const step = (real: number): number => Math.round(real / q.scale) + q.zeroPoint;
+      const relu = activation.min === 0;
+      const min = relu || step(activation.min) <= -128 ? -128 : step(activation.min);
+      const max = Math.min(127, step(activation.max));
+      return { relu, clamp: min === -128 && max === 127 ? undefined : { min, max } };
+    }
+    default:
+      throw nodeError(node, 'EOPNOTSUPP', `activation ${activation.op} is not computed on int8`);
+  }
+}
+
+/** A result on its way: the layers write `cube`; `finish` adds the clamping pass if there is one. */
+export interface ResultPlan {
+  readonly cube: Cube;
+  readonly quantization: Quantized;
+  readonly relu: boolean;
+  finish(): void;
+}
+
+/** Defines `value` as the result of `node`, a cube of `size` in row-major order by `strides`. */
+export function planResult(
+  lowering: Lowering,
+  node: Node,
+  value: Value,
+  size: CubeSize,
+  strides: Strides,
+): ResultPlan {
+  const { cube, quantization } = lowering.result(node, value, size, strides);
+  const { relu, clamp } = planActivation(node, node.activation, quantization);
+  if (clamp === undefined) return { cube, quantization, relu, finish: () => undefined };
+  const raw = lowering.newCube(node, size);
+  return {
+    cube: raw,
+    quantization,
+    relu,
+    finish: () => {
+      clampLayer(lowering, node.name, wholeWindow(raw), wholeWindow(cube), clamp);
+    },
+  };
+}
+
+function limit(alu: 'max' | 'min', operand: number): SdpStage {
+  return {
+    mode: 'layer',
+    type: 'add',
+    alu,
+    shift: 0,
+    truncate: 0,
+    relu: false,
+    aluOperand: operand,
+    mulOperand: 0,
+  };
+}
+
+function clampLayer(
+  lowering: Lowering,
+  name: string,
+  input: Window,
+  output: Window,
+  clamp: { min: number; max: number },
+): void {
+  lowering.layers.push({
+    kind: 'sdp',
+    nodes: [name],
+    input,
+    output,
+    macs: 0,
+    hardwareMacs: 0,
+    sdp: {
+      x1: limit('max', clamp.min),
+      x2: limit('min', clamp.max),
+      out: { offset: 0, scale: 1, truncate: 0 },
+    },
+  });
+}
