@@ -24,8 +24,7 @@ export function planPdpSource(plan: Plan): Cube {
   const { PDP_RDMA } = plan.units;
   const { table } = PDP_RDMA;
   const { atom } = plan.config;
-  if (PDP_RDMA.get('D_FLYING_MODE', 'FLYING_MODE') !== 1)
-    throw new Refused('PDP_RDMA is on the fly, PDP is not');
+  // PDP_RDMA's own FLYING_MODE is not looked at: the vendor's driver leaves it at reset (on the fly) and runs from memory.
   plan.checkInt8('PDP_RDMA', PDP_RDMA.get('D_DATA_FORMAT', 'INPUT_DATA'));
   const shape = pdpShape(plan);
   const width = PDP_RDMA.get('D_DATA_CUBE_IN_WIDTH', 'CUBE_IN_WIDTH') + 1;
