@@ -63,7 +63,7 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
         type: MemType.MC,
         address: place.address,
         offset: place.offset + (channel / atom) * surfStride + y * lineStride + x * atom,
-        size: Math.ceil(channels / atom) * surfStride,
+        size: (Math.ceil(channels / atom) - 1) * surfStride + (height - 1) * lineStride + width * atom,
         width,
         height,
         channel: channels,
