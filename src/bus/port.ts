@@ -122,8 +122,8 @@ export interface DeviceModel {
   readonly engine?: EngineFactory;
   /** False when the engine has no kernel module; else dist/kernels/<name>.wasm is instantiated for it. */
   readonly kernels?: boolean;
-  /** Bytes of scratch per engine. */
-  readonly scratchBytes: number;
+  /** Bytes of scratch that the engine of this name needs. */
+  scratchBytes(engine: string): number;
   /**
    * For models of other packages: URL of the module that exports this object as `model`, so that a thread can load its
    * engine. Absent: the model is one of ours, or its engines only run inline.

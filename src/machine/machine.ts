@@ -130,7 +130,7 @@ export class Machine implements Disposable {
   }
 
   #engine(spec: BoardDevice, busName: string, unit: string, faults: Faults): EngineHandle {
-    const bytes = spec.model.scratchBytes;
+    const bytes = spec.model.scratchBytes(unit);
     const address = bytes > 0 ? this.memory.allocate(bytes) : 0;
     if (bytes > 0) this.#owned.defer(() => this.memory.free(address));
     const handle = this.engines.start({

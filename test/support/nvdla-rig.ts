@@ -75,8 +75,6 @@ export class NvdlaRig {
   readonly guestErrors: string[] = [];
   readonly faults: string[] = [];
   readonly config: string;
-  interrupts = 0;
-  #waiter: (() => void) | undefined;
   readonly #mapped: { iova: number; end: number; physical: number }[] = [];
 
   constructor(config: string, options: { mebibytes?: number } = {}) {
@@ -88,7 +86,7 @@ export class NvdlaRig {
       memory: this.memory,
       faults: noFaults,
       irqs: 1,
-      engine: () => this.#engine(),
+      engine: (name) => this.#engine(name),
       guestError: (text) => {
         if (!this.guestErrors.includes(text)) this.guestErrors.push(text);
       },
@@ -99,13 +97,6 @@ export class NvdlaRig {
     this.slot.dma.onFault((fault) =>
       this.faults.push(`${fault.access} 0x${fault.iova.toString(16)}: ${fault.reason}`),
     );
-    this.slot.line(0).connect(() => {
-      this.interrupts++;
-      const waiter = this.#waiter;
-      this.#waiter = undefined;
-      waiter?.();
-      // The line is level: reading and clearing happens in the waiter, soon.
-    });
   }
 
   read32(offset: number): number {
@@ -144,13 +135,15 @@ export class NvdlaRig {
     return play(vector, target);
   }
 
+  /** Connected only while someone waits: a level that nobody lowers would be delivered for ever. */
   async #interrupt(): Promise<void> {
     let raised = false;
     const waiting = new Promise<void>((resolve) => {
-      this.#waiter = () => {
+      const connection = this.slot.line(0).connect(() => {
         raised = true;
+        connection[Symbol.dispose]();
         resolve();
-      };
+      });
     });
     // Engines run inline, so an interrupt that does not come within a few turns never comes.
     await Promise.race([waiting, this.clock.settle(1000)]);
@@ -161,8 +154,8 @@ export class NvdlaRig {
     }
   }
 
-  #engine(): EngineHandle {
-    const bytes = nvdla.scratchBytes;
+  #engine(name: string): EngineHandle {
+    const bytes = nvdla.scratchBytes(name);
     const engine = nvdla.engine!({
       memory: this.memory.memory,
       kernels: instantiate(kernelModule(), this.memory.memory),

@@ -9,5 +9,5 @@ export const nullDevice: DeviceModel = {
   create: (port) => new NullDevice(port),
   engine: createNullEngine,
   kernels: false,
-  scratchBytes: 0,
+  scratchBytes: () => 0,
 };

@@ -1,7 +1,7 @@
 // The NVDLA device model: register front and engine.
 // Not a driver: it knows registers and memory only.
 import type { DeviceModel } from '../../bus/port.js';
-import { engine, SCRATCH_BYTES } from './engine/index.js';
+import { engine, scratchBytes } from './engine/index.js';
 import { createNvdla } from './front.js';
 
 export { NvdlaDevice } from './front.js';
@@ -11,6 +11,6 @@ export const nvdla: DeviceModel = {
   name: 'nvdla',
   create: createNvdla,
   engine,
-  scratchBytes: SCRATCH_BYTES,
+  scratchBytes,
 };
 export { traceNames, type TraceNames } from './names.js';

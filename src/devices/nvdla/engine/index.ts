@@ -13,6 +13,8 @@ import {
   stageLayout,
   type Cube,
 } from './command.js';
+import { CONV_SCRATCH, prepareConv, type ConvKernels } from './conv.js';
+import { convLayout } from './conv-params.js';
 import type { ProcessorKernels } from './kernels.js';
 import { LUT_BYTES } from './lut.js';
 import { PDP_SCRATCH, pool } from './pdp.js';
@@ -21,8 +23,8 @@ import { SDP_SCRATCH, SdpPath, type SdpProgram } from './sdp.js';
 /** Words of a result: status (0), saturated accumulator outputs, SDP's comparison found a difference. */
 export const resultWord = { status: 0, saturated: 1, unequal: 2 } as const;
 
-/** Bytes of scratch per engine. */
-export const SCRATCH_BYTES = 4 << 20;
+/** Rows of accumulator output that pass from the convolution to SDP at a time stay within this, when one row does. */
+export const BAND_BYTES = 1 << 20;
 
 /** Where each user's part of the scratch begins. */
 const place = {
@@ -30,12 +32,22 @@ const place = {
   pdp: SDP_SCRATCH,
   cdpLut: SDP_SCRATCH + PDP_SCRATCH,
   cdpTile: SDP_SCRATCH + PDP_SCRATCH + LUT_BYTES,
-  conv: Math.ceil((SDP_SCRATCH + PDP_SCRATCH + LUT_BYTES + CDP_TILE_BYTES) / 64) * 64,
+  band: Math.ceil((SDP_SCRATCH + PDP_SCRATCH + LUT_BYTES + CDP_TILE_BYTES) / 64) * 64,
 } as const;
+
+/** Bytes of scratch of an engine; only the convolution's has bands and packed kernels. */
+export function scratchBytes(engine: string): number {
+  return engine === 'conv' ? place.band + BAND_BYTES + CONV_SCRATCH : place.band;
+}
 
 export function engine(context: EngineContext): Engine {
   const kernels = context.kernels as ProcessorKernels;
+  const convKernels = context.kernels as ConvKernels;
   const scratch = context.scratch.address;
+  const convScratch = {
+    address: scratch + place.band + BAND_BYTES,
+    bytes: context.scratch.bytes - place.band - BAND_BYTES,
+  };
 
   function readSdp(command: CommandReader): SdpProgram {
     const sdp = command.block(sdpLayout);
@@ -61,6 +73,25 @@ export function engine(context: EngineContext): Engine {
     if (command.word() !== 0) runPdp(command, program.destination);
   }
 
+  /** Convolution, SDP and PDP behind it, a band of rows after the other. */
+  function runConv(command: CommandReader, result: Int32Array): void {
+    const layer = prepareConv(convKernels, command.block(convLayout), convScratch);
+    const own = command.word() >>> 0;
+    const program = readSdp(command);
+    const { atom, width, height } = program.sdp;
+    const band = own === 0 ? scratch + place.band : own;
+    const rows = own === 0 ? Math.floor(BAND_BYTES / layer.outRowBytes) : 1;
+    const path = new SdpPath(kernels, scratch + place.sdp, program);
+    const line = width * atom * 4;
+    for (let y = 0; y < height; y += rows) {
+      const end = Math.min(y + rows, height);
+      result[resultWord.saturated] += layer.run(y, end, band);
+      path.rows({ address: band, line, surface: (end - y) * line, bytes: 4 }, y, end);
+    }
+    result[resultWord.unequal] = path.unequal;
+    if (command.word() !== 0) runPdp(command, program.destination);
+  }
+
   function runCdp(command: CommandReader): void {
     const source = command.block(cubeLayout);
     const values = command.block(cdpLayout);
@@ -73,6 +104,9 @@ export function engine(context: EngineContext): Engine {
     execute(words: Int32Array, result: Int32Array): void {
       const command = new CommandReader(words);
       switch (command.word()) {
+        case operation.convolution:
+          runConv(command, result);
+          break;
         case operation.sdp:
           runSdp(command, result);
           break;
