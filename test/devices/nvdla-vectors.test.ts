@@ -18,14 +18,11 @@ const sets = [
   })),
 ];
 
-/** Units the model does not have yet. */
-const later = /^(conv|fused|img|dc)/;
-
 describe('NVDLA vectors', needsShared('vectors/nvdla'), () => {
   for (const { title, config, vectors } of sets) {
     describe(title, () => {
       for (const { name, load } of vectors) {
-        it(`gives the recorded memory for ${name}`, { skip: later.test(name) }, async () => {
+        it(`gives the recorded memory for ${name}`, async () => {
           const rig = new NvdlaRig(config);
           for (const result of await rig.play(load())) {
             const { expected, difference } = result;

@@ -14,10 +14,11 @@ import {
 } from '../../hw/nvdla/config.js';
 import { cfgrom } from './cfgrom.js';
 import { cubeLayout, CommandWriter, operation } from './engine/command.js';
-import { resultWord } from './engine/index.js';
+import { BAND_BYTES, resultWord } from './engine/index.js';
 import { Glb } from './glb.js';
 import { LutTables } from './lut.js';
 import { planCdp } from './plan/cdp.js';
+import { planConv, text } from './plan/conv.js';
 import { planPdp, planPdpSource, pdpShape } from './plan/pdp.js';
 import { Faulted, Plan, Refused, type Luts, type Units } from './plan/plan.js';
 import { feedsPdp, needsRdma, planSdp, planSdpSource } from './plan/sdp.js';
@@ -194,8 +195,8 @@ export class NvdlaDevice implements VirtualDevice {
         if (rdma) used.push(SDP_RDMA as unknown as Unit);
         if (pdp) used.push(PDP as unknown as Unit);
         this.#launch(flying ? 'conv' : 'sdp', used, (plan) => {
-          if (flying) throw new Refused('convolution is not modelled');
-          this.#planSdp(plan, pdp);
+          if (flying) this.#planConv(plan, pdp);
+          else this.#planSdp(plan, pdp);
         });
       }
     }
@@ -211,6 +212,17 @@ export class NvdlaDevice implements VirtualDevice {
         planCdp(plan);
       });
     }
+  }
+
+  #planConv(plan: Plan, pdp: boolean): void {
+    plan.writer.word(operation.convolution);
+    const conv = planConv(plan);
+    const rowBytes = Math.ceil(conv.channels / this.config.atom) * this.config.atom * 4 * conv.width;
+    plan.writer.word(rowBytes > BAND_BYTES ? plan.buffer(rowBytes) : 0);
+    const sdp = planSdp(plan);
+    if (text(conv) !== text(sdp)) throw new Refused(`SDP expects ${text(sdp)}, CACC gives ${text(conv)}`);
+    plan.writer.word(pdp ? 1 : 0);
+    if (pdp) this.#planFlyingPdp(plan, sdp);
   }
 
   #planSdp(plan: Plan, pdp: boolean): void {
