@@ -13,11 +13,6 @@ export function widen8(src: usize, dst: usize, count: i32): void {
   }
 }
 
-/** Copies bytes inside DRAM. */
-export function copy(src: usize, dst: usize, bytes: i32): void {
-  memory.copy(dst, src, <usize>bytes);
-}
-
 /** Fills `count` int32 with one value. */
 export function fill32(dst: usize, value: i32, count: i32): void {
   for (let i: i32 = 0; i < count; i++) store<i32>(dst + ((<usize>i) << 2), value);

@@ -67,7 +67,14 @@ export function stageX(
       let v = v128.load(tile);
       if (algo == 0) v = i32x4.max_s(v, v128.load(alu + l));
       else if (algo == 1) v = i32x4.min_s(v, v128.load(alu + l));
-      if (algo == 2 || !still) {
+      if (algo == 2 && still) {
+        // Sum alone: add in 32 bits; where the signs say it wrapped, the bound on the side of the value.
+        const q = v128.load(alu + l);
+        const sum = i32x4.add(v, q);
+        const wrapped = i32x4.shr_s(v128.and(v128.xor(sum, v), v128.xor(sum, q)), 31);
+        const bound = v128.xor(i32x4.shr_s(v, 31), i32x4.splat(0x7fffffff));
+        v = v128.bitselect(bound, sum, wrapped);
+      } else if (!still) {
         let a = f64x2.convert_low_i32x4_s(v);
         let b = f64x2.convert_low_i32x4_s(high(v));
         if (algo == 2) {

@@ -3,7 +3,6 @@
 
 export interface ProcessorKernels {
   widen8(src: number, dst: number, count: number): void;
-  copy(src: number, dst: number, bytes: number): void;
   fill32(dst: number, value: number, count: number): void;
   operands(
     src: number,

@@ -51,7 +51,7 @@ export class SdpPath {
     if (program.stages[2].lut !== 0) storeLut(kernels, this.#lut, program.lut);
   }
 
-  /** Rows [y0, y1) of every surface. Row y0 of surface 0 is at `source.address`. */
+  /** Rows [y0, y1) of every surface. Row y0 of surface 0 is at `source.address`; int32 rows are overwritten. */
   rows(source: SdpSource, y0: number, y1: number): void {
     const { sdp, destination } = this.#program;
     const surfaces = Math.ceil(sdp.channels / sdp.atom);
@@ -80,10 +80,9 @@ export class SdpPath {
     const { sdp, stages } = this.#program;
     const kernels = this.#kernels;
     const count = pixels * sdp.atom;
-    let tile = this.#tile;
+    // Accumulator results are this engine's own: the stages work on them in place.
+    const tile = bytes === 1 ? this.#tile : from;
     if (bytes === 1) kernels.widen8(from, tile, count);
-    else if (this.#active.length === 0) tile = from;
-    else kernels.copy(from, tile, count * 4);
     for (const index of this.#active) {
       const stage = stages[index];
       const element = stage.perElement !== 0 && usesMemory(stage);
