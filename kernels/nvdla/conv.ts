@@ -15,6 +15,15 @@ function widen(src: usize, dst: usize, count: i32): void {
   }
 }
 
+/** CACC's truncation for sums that 32 bits hold with room for one more: nearest, ties away from zero. */
+// @ts-ignore: decorator
+@inline
+function truncated(v: v128, shift: i32): v128 {
+  if (shift == 0) return v;
+  const towards = i32x4.add(v, i32x4.shr_s(v, 31));
+  return i32x4.shr_s(i32x4.add(i32x4.shr_s(towards, shift - 1), i32x4.splat(1)), 1);
+}
+
 /** Fills `count` int16. */
 export function convFill(dst: usize, value: i32, count: i32): void {
   const end = dst + (<usize>count << 1);
@@ -30,10 +39,52 @@ export function convFill(dst: usize, value: i32, count: i32): void {
 }
 
 /**
+ * `lines` lines of a feature cube to rows of `pixels` int16 pixels of all `channels`, `rowBytes` apart: pixels `left` to
+ * `right` of a row are the cube's, the others are `pad`. Writes up to 7 elements past a row.
+ * @param y line of the first row, maybe outside the cube's `height`; rows are `everyY` lines apart
+ * @param src line 0, the pixel that becomes pixel `left`; pixels are `step` bytes apart
+ * @param table the converter's, or 0
+ */
+export function convFeatures(
+  src: usize,
+  line: usize,
+  surface: usize,
+  step: usize,
+  atom: i32,
+  channels: i32,
+  table: usize,
+  y: i32,
+  everyY: i32,
+  height: i32,
+  dst: usize,
+  rowBytes: usize,
+  lines: i32,
+  pixels: i32,
+  left: i32,
+  right: i32,
+  pad: i32,
+): void {
+  const inside = <usize>(left * channels) << 1;
+  const after = <usize>(right * channels) << 1;
+  for (let i: i32 = 0; i < lines; i++) {
+    if (y < 0 || y >= height || left == right) {
+      convFill(dst, pad, pixels * channels);
+    } else {
+      feature(src + <usize>y * line, surface, step, atom, channels, dst + inside, right - left);
+      if (table != 0) convert(dst + inside, table, (right - left) * channels);
+      convFill(dst, pad, left * channels);
+      convFill(dst + after, pad, (pixels - right) * channels);
+    }
+    y += everyY;
+    dst += rowBytes;
+  }
+}
+
+/**
  * `count` pixels of a line of a feature cube, `step` bytes apart, to int16 pixels of all `channels`.
  * Writes up to 7 elements past the last pixel.
  */
-export function convFeature(
+function feature(
   src: usize,
   surface: usize,
   step: usize,
@@ -46,7 +97,15 @@ export function convFeature(
   const full = channels / atom;
   const rest = channels - full * atom;
   // The last, partial surface first: what it writes past its channels belongs to surfaces still to come.
-  if (rest > 0) {
+  if (rest > 0 && rest <= 8) {
+    let from = src + <usize>full * surface;
+    let to = dst + (<usize>(full * atom) << 1);
+    for (let x: i32 = 0; x < count; x++) {
+      v128.store(to, v128.load8x8_s(from));
+      from += step;
+      to += pixel;
+    }
+  } else if (rest > 0) {
     let from = src + <usize>full * surface;
     let to = dst + (<usize>(full * atom) << 1);
     for (let x: i32 = 0; x < count; x++) {
@@ -107,7 +166,7 @@ export function convTable(
 }
 
 /** Replaces `count` int16 by `table[element & 255]`: the converter, for features. */
-export function convLookup(at: usize, table: usize, count: i32): void {
+function convert(at: usize, table: usize, count: i32): void {
   const end = at + (<usize>count << 1);
   for (; at < end; at += 2) {
     store<i16>(at, load<i16>(table + (<usize>load<u8>(at) << 1)));
@@ -131,6 +190,72 @@ export function convElement(
     src += step;
     dst += pixel;
   }
+}
+
+/**
+ * Pixels of packed bytes, `elements` (1 or 4) each, through the converter to int16, the first `channels` (1, 3 or 4) of each
+ * kept: 16 bytes at a time, so a rest of up to 15 bytes is left. Needs |x - offset| * |scale| < 2^30. Returns the pixels
+ * done. Writes up to 2 bytes past them.
+ * @param order byte of a pixel that element i comes from, in bits 2i and 2i + 1
+ * @param offset0,offset1,offset2,offset3 the converter's offset per element; of one element all are the same
+ */
+export function convPixels(
+  src: usize,
+  elements: i32,
+  channels: i32,
+  order: i32,
+  dst: usize,
+  count: i32,
+  signed: i32,
+  offset0: i32,
+  offset1: i32,
+  offset2: i32,
+  offset3: i32,
+  scale: i32,
+  shift: i32,
+): i32 {
+  const perLoad = elements == 1 ? 16 : 4;
+  let lanes = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  if (elements == 4) {
+    const pixel = i8x16(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
+    const bytes =
+      (order & 3) | ((order & 12) << 6) | ((order & 48) << 12) | ((order & 192) << 18);
+    lanes = v128.or(pixel, i32x4.splat(bytes));
+  }
+  const offset = i32x4(offset0, offset1, offset2, offset3);
+  const factor = i32x4.splat(scale);
+  const low = i16x8.splat(-128);
+  const high = i16x8.splat(127);
+  // Unsigned bytes are read as signed ones 128 below: that much is added back as int16.
+  const bias = i16x8.splat(signed ? 0 : 128);
+  const flip = i8x16.splat(signed ? 0 : -128);
+  let done: i32 = 0;
+  for (; done + perLoad <= count; done += perLoad) {
+    const bytes = v128.xor(i8x16.swizzle(v128.load(src), lanes), flip);
+    const first = i16x8.add(i16x8.extend_low_i8x16_s(bytes), bias);
+    const second = i16x8.add(i16x8.extend_high_i8x16_s(bytes), bias);
+    const x0 = i32x4.mul(i32x4.sub(i32x4.extend_low_i16x8_s(first), offset), factor);
+    const x1 = i32x4.mul(i32x4.sub(i32x4.extend_high_i16x8_s(first), offset), factor);
+    const x2 = i32x4.mul(i32x4.sub(i32x4.extend_low_i16x8_s(second), offset), factor);
+    const x3 = i32x4.mul(i32x4.sub(i32x4.extend_high_i16x8_s(second), offset), factor);
+    const y0 = i16x8.narrow_i32x4_s(truncated(x0, shift), truncated(x1, shift));
+    const y1 = i16x8.narrow_i32x4_s(truncated(x2, shift), truncated(x3, shift));
+    const z0 = i16x8.min_s(i16x8.max_s(y0, low), high);
+    const z1 = i16x8.min_s(i16x8.max_s(y1, low), high);
+    if (channels == elements) {
+      v128.store(dst, z0);
+      v128.store(dst, z1, 16);
+      dst += 32;
+    } else {
+      v128.store64_lane(dst, z0, 0);
+      v128.store64_lane(dst, z0, 1, 6);
+      v128.store64_lane(dst, z1, 0, 12);
+      v128.store64_lane(dst, z1, 1, 18);
+      dst += 24;
+    }
+    src += 16;
+  }
+  return done;
 }
 
 /**
@@ -411,15 +536,6 @@ export function convPack(
     dst = to;
   }
   return dst;
-}
-
-/** CACC's truncation for sums that 32 bits hold with room for one more: nearest, ties away from zero. */
-// @ts-ignore: decorator
-@inline
-function truncated(v: v128, shift: i32): v128 {
-  if (shift == 0) return v;
-  const towards = i32x4.add(v, i32x4.shr_s(v, 31));
-  return i32x4.shr_s(i32x4.add(i32x4.shr_s(towards, shift - 1), i32x4.splat(1)), 1);
 }
 
 // @ts-ignore: decorator

@@ -12,18 +12,42 @@ import {
 /** Exports of kernels/nvdla/conv.ts; contracts are there. */
 export interface ConvKernels {
   convFill(dst: number, value: number, count: number): void;
-  convFeature(
+  convFeatures(
     src: number,
+    line: number,
     surface: number,
     step: number,
     atom: number,
     channels: number,
+    table: number,
+    y: number,
+    everyY: number,
+    height: number,
     dst: number,
-    count: number,
+    rowBytes: number,
+    lines: number,
+    pixels: number,
+    left: number,
+    right: number,
+    pad: number,
   ): void;
   convTable(dst: number, enabled: number, signed: number, offset: number, scale: number, shift: number): void;
-  convLookup(at: number, table: number, count: number): void;
   convElement(src: number, step: number, table: number, channels: number, dst: number, count: number): void;
+  convPixels(
+    src: number,
+    elements: number,
+    channels: number,
+    order: number,
+    dst: number,
+    count: number,
+    signed: number,
+    offset0: number,
+    offset1: number,
+    offset2: number,
+    offset3: number,
+    scale: number,
+    shift: number,
+  ): number;
   convPack(
     dst: number,
     table: number,
@@ -135,6 +159,11 @@ export class ConvLayer {
   readonly #params: ConvParams;
   readonly #pixel: PixelLayout | undefined;
   readonly #tables: number;
+  /** The converter's offset per element, and whether they differ. */
+  readonly #offsets: readonly number[];
+  readonly #ownTables: boolean;
+  /** Byte of each element in a pixel, two bits each; -1 when pixels must be converted one by one. */
+  readonly #order: number;
   /** Input pixels and rows that a kernel spans, and how far apart gathered ones are in the input. */
   readonly #spanX: number;
   readonly #spanY: number;
@@ -202,6 +231,23 @@ export class ConvLayer {
       return address;
     };
 
+    const { cvt, cvtOffset, cvtScale, cvtTruncate, mean } = params;
+    this.#ownTables = image && cvt !== 0 && mean !== 0;
+    const common = cvt === 0 ? 0 : this.#ownTables ? params.mean0 : cvtOffset;
+    this.#offsets =
+      this.#ownTables && this.#pixel!.elements > 1
+        ? [params.mean0, params.mean1, params.mean2, params.mean3]
+        : [common, common, common, common];
+    const largest = (255 + Math.max(...this.#offsets.map(Math.abs))) * Math.abs(cvtScale);
+    const vectors =
+      this.#pixel?.planes === 1 &&
+      this.#everyX === 1 &&
+      [1, 3, 4].includes(channels) &&
+      channels >= this.#pixel.elements - 1 &&
+      (cvt === 0 || (largest < 2 ** 30 && cvtTruncate < 32));
+    this.#order = vectors
+      ? this.#pixel!.order.reduce((bits, byte, element) => bits | (byte << (2 * element)), 0)
+      : -1;
     this.#tables = take(4 * TABLE_BYTES);
     this.#writeTables();
 
@@ -283,6 +329,7 @@ export class ConvLayer {
     const { outWidth, outHeight } = this.#params;
     let columns = outWidth;
     const bytes = (n: number): number => this.#spanY * this.#gatheredRow(n);
+    if (columns > BLOCK_OUTPUTS) columns = BLOCK_OUTPUTS;
     // A narrow block reads the columns between blocks twice: not below four kernel widths, unless it must be.
     while (
       columns > 1 &&
@@ -291,28 +338,30 @@ export class ConvLayer {
       columns = Math.ceil(columns / 2);
     const row = this.#gatheredRow(columns);
     let rows = 1;
-    const most = resident ? Math.min(limit, BLOCK_BYTES) : limit;
-    const outputs = Math.floor(BLOCK_OUTPUTS / columns);
-    while (rows < Math.min(outHeight, outputs) && this.#blockRows(rows + 1) * row <= most) rows++;
+    const room = resident ? Math.min(limit, BLOCK_BYTES) : limit;
+    const mostRows = Math.min(outHeight, Math.floor(BLOCK_OUTPUTS / columns));
+    while (rows < mostRows && this.#blockRows(rows + 1) * row <= room) rows++;
     return [columns, rows];
   }
 
+  /** Features that are not converted need no table; elements without means of their own share one. */
   #writeTables(): void {
-    const { cvt, cvtOffset, cvtScale, cvtTruncate, mean, image } = this.#params;
-    const means = [this.#params.mean0, this.#params.mean1, this.#params.mean2, this.#params.mean3];
-    const signed = image === 0 ? 1 : this.#params.pixelSigned;
-    // Features that are not converted need no table; elements without means of their own share one.
-    const own = image !== 0 && cvt !== 0 && mean !== 0;
-    const count = image === 0 && cvt === 0 ? 0 : own ? this.#params.channels : 1;
-    for (let element = 0; element < count; element++) {
-      const offset = own ? means[element] : cvtOffset;
-      this.#kernels.convTable(this.#table(element), cvt, signed, offset, cvtScale, cvtTruncate);
-    }
+    const { cvt, cvtScale, cvtTruncate, image, channels, pixelSigned } = this.#params;
+    const count = image === 0 && cvt === 0 ? 0 : this.#ownTables ? channels : 1;
+    const signed = image === 0 ? 1 : pixelSigned;
+    for (let element = 0; element < count; element++)
+      this.#kernels.convTable(
+        this.#table(element),
+        cvt,
+        signed,
+        this.#offsets[element],
+        cvtScale,
+        cvtTruncate,
+      );
   }
 
   #table(element: number): number {
-    const { image, cvt, mean } = this.#params;
-    return this.#tables + (image !== 0 && cvt !== 0 && mean !== 0 ? element * TABLE_BYTES : 0);
+    return this.#tables + (this.#ownTables ? element * TABLE_BYTES : 0);
   }
 
   #pack(first: number, last: number): void {
@@ -339,49 +388,92 @@ export class ConvLayer {
 
   /** Brings what a block of outputs sees to int16 rows; (x, y) is its first input pixel, maybe outside the cube. */
   #gather(x: number, y: number, columns: number, rows: number, batch: number): void {
-    const kernels = this.#kernels;
-    const { width, height, channels, padValue, strideX } = this.#params;
-    const pad = (padValue << 24) >> 24;
+    const params = this.#params;
+    const { width, height, channels, strideX } = params;
+    const pad = (params.padValue << 24) >> 24;
     const pixels = (columns - 1) * (strideX / this.#everyX) + this.#spanX;
     const clamp = (n: number): number => Math.max(0, Math.min(pixels, n));
     const left = clamp(Math.ceil(-x / this.#everyX));
     const right = Math.max(left, clamp(Math.ceil((width - x) / this.#everyX)));
     const lines = this.#blockRows(rows);
+    const first = x + left * this.#everyX;
+    if (this.#pixel === undefined) {
+      this.#kernels.convFeatures(
+        params.inputAddress + batch * params.batchStride + first * params.atom,
+        params.lineStride,
+        params.surfaceStride,
+        this.#everyX * params.atom,
+        params.atom,
+        channels,
+        params.cvt === 0 ? 0 : this.#table(0),
+        y,
+        this.#everyY,
+        height,
+        this.#input,
+        this.#rowBytes,
+        lines,
+        pixels,
+        left,
+        right,
+        pad,
+      );
+      return;
+    }
     for (let line = 0; line < lines; line++) {
       const to = this.#input + line * this.#rowBytes;
       const from = y + line * this.#everyY;
       if (from < 0 || from >= height || right === left) {
-        kernels.convFill(to, pad, pixels * channels);
+        this.#kernels.convFill(to, pad, pixels * channels);
         continue;
       }
-      const inside = to + left * channels * 2;
-      this.#fetch(x + left * this.#everyX, from, right - left, inside, batch);
-      kernels.convFill(to, pad, left * channels);
-      kernels.convFill(to + right * channels * 2, pad, (pixels - right) * channels);
+      this.#fetch(this.#pixel, first, from, right - left, to + left * channels * 2, batch);
+      this.#kernels.convFill(to, pad, left * channels);
+      this.#kernels.convFill(to + right * channels * 2, pad, (pixels - right) * channels);
     }
   }
 
-  /** Reads and converts `count` pixels of input line y from x on. */
-  #fetch(x: number, y: number, count: number, to: number, batch: number): void {
+  /** Reads and converts `count` pixels of image line y from x on. */
+  #fetch(pixel: PixelLayout, x: number, y: number, count: number, to: number, batch: number): void {
     const params = this.#params;
-    const { channels, atom } = params;
-    const base = params.inputAddress + batch * params.batchStride + y * params.lineStride;
-    const pixel = this.#pixel;
-    if (pixel === undefined) {
-      const step = this.#everyX * atom;
-      this.#kernels.convFeature(base + x * atom, params.surfaceStride, step, atom, channels, to, count);
-      if (params.cvt !== 0) this.#kernels.convLookup(to, this.#table(0), count * channels);
-      return;
-    }
+    const { channels } = params;
     const at = params.pixelOffset + x;
+    const base = params.inputAddress + batch * params.batchStride + y * params.lineStride;
     const base1 = params.inputAddress1 + batch * params.batchStride + y * params.lineStride1;
-    for (let element = 0; element < channels; element++) {
+    const done = this.#order < 0 ? 0 : this.#convertPixels(base + at * pixel.pixelBytes, to, count);
+    for (let element = 0; element < channels && done < count; element++) {
       const second = pixel.planes === 2 && element > 0;
       const bytes = second ? 2 : pixel.pixelBytes;
-      const source = (second ? base1 : base) + at * bytes + pixel.order[element];
-      const target = to + element * 2;
-      this.#kernels.convElement(source, this.#everyX * bytes, this.#table(element), channels, target, count);
+      const source = (second ? base1 : base) + (at + done * this.#everyX) * bytes + pixel.order[element];
+      this.#kernels.convElement(
+        source,
+        this.#everyX * bytes,
+        this.#table(element),
+        channels,
+        to + (done * channels + element) * 2,
+        count - done,
+      );
     }
+  }
+
+  /** Converts as many of `count` adjacent pixels as whole vectors hold. Returns how many. */
+  #convertPixels(source: number, to: number, count: number): number {
+    const { channels, cvt, pixelSigned, cvtScale, cvtTruncate } = this.#params;
+    const [offset0, offset1, offset2, offset3] = this.#offsets;
+    return this.#kernels.convPixels(
+      source,
+      this.#pixel!.elements,
+      channels,
+      this.#order,
+      to,
+      count,
+      cvt === 0 ? 1 : pixelSigned,
+      offset0,
+      offset1,
+      offset2,
+      offset3,
+      cvt === 0 ? 1 : cvtScale,
+      cvt === 0 ? 0 : cvtTruncate,
+    );
   }
 
   #sumPanels(rows: number, columns: number, out: number, outSurface: number): void {
