@@ -43,7 +43,7 @@ interface NodeBase {
   /** In ONNX's order, in the form of the newest opset; undefined where an optional input is left out. */
   inputs: (Value | undefined)[];
   outputs: Value[];
-  /** Set by passes: applied to output 0. Only on Conv, ConvTranspose, Gemm, MatMul, Add, Sub, Mul and pooling. */
+  /** Set by passes: applied to output 0. Only on Conv, ConvTranspose, Gemm, MatMul, Add, Sub, Mul, average pools and BatchNormalization. */
   activation?: Activation;
 }
 
