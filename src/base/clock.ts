@@ -58,6 +58,13 @@ export class TestClock implements Clock {
     return this.#timers.length;
   }
 
+  /** When the next timer is due; undefined when none waits. */
+  get next(): number | undefined {
+    let next: number | undefined;
+    for (const { at } of this.#timers) if (next === undefined || at < next) next = at;
+    return next;
+  }
+
   /** Moves time forward, running due timers in order of their time. Work they post runs when the caller awaits. */
   advance(ns: number): void {
     const end = this.#now + ns;

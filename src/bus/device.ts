@@ -27,6 +27,8 @@ export interface DmaDomain extends Disposable {
 export interface DmaFault {
   readonly iova: number;
   readonly access: 'read' | 'write';
+  /** The address was right, but memory could not give its contents back: an uncorrectable error. */
+  readonly memoryError?: boolean;
   readonly reason: string;
 }
 
@@ -35,7 +37,7 @@ export interface DmaMaster {
   createDomain(): DmaDomain;
   /** The domain the device's accesses go through from now on; undefined blocks all of them. */
   attach(domain: DmaDomain | undefined): void;
-  /** Called for each access that was blocked; at most one handler. */
+  /** Called for each access that was blocked or met a memory error; at most one handler. */
   onFault(handler: ((fault: DmaFault) => void) | undefined): void;
 }
 

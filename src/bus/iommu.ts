@@ -88,10 +88,13 @@ export class DmaPath implements DmaPort {
   enabled = true;
   readonly #memory: SystemMemory;
   readonly #faults: FaultHooks;
+  readonly #ecc: boolean;
 
-  constructor(memory: SystemMemory, faults: FaultHooks) {
+  /** With `ecc` memory errors are the bus's to act out; otherwise the model reports them itself. */
+  constructor(memory: SystemMemory, faults: FaultHooks, ecc = false) {
     this.#memory = memory;
     this.#faults = faults;
+    this.#ecc = ecc;
   }
 
   createDomain(): Domain {
@@ -111,6 +114,8 @@ export class DmaPath implements DmaPort {
 
   map(iova: number, bytes: number, access: 'read' | 'write'): DmaSpan | undefined {
     if (this.#faults.take('dma-fault')) return this.#fault(iova, access, 'injected');
+    if (this.#ecc && access === 'read' && this.#faults.take('ecc'))
+      return this.#fault(iova, access, 'uncorrectable memory error (injected)', true);
     const first = this.#check(iova, access);
     if (first === undefined) return undefined;
     const physical = first.physical + (iova - first.iova);
@@ -150,8 +155,8 @@ export class DmaPath implements DmaPort {
     return mapping;
   }
 
-  #fault(iova: number, access: 'read' | 'write', reason: string): undefined {
-    this.#onFault?.({ iova, access, reason });
+  #fault(iova: number, access: 'read' | 'write', reason: string, memoryError = false): undefined {
+    this.#onFault?.({ iova, access, memoryError, reason });
   }
 
   /** Through a bounce buffer, as swiotlb does. */

@@ -16,6 +16,8 @@ export interface SlotOptions {
   readonly memory: SystemMemory;
   readonly faults: FaultHooks;
   readonly irqs: number;
+  /** The bus acts out memory errors: the model has no registers of its own for them. */
+  readonly ecc?: boolean;
   engine(name: string): EngineHandle;
   guestError(text: string): void;
   /** Told when an interrupt line rises, for traces. */
@@ -34,7 +36,7 @@ export class Slot {
   constructor(options: SlotOptions) {
     const { clock, memory, faults } = options;
     this.name = options.name;
-    this.dma = new DmaPath(memory, faults);
+    this.dma = new DmaPath(memory, faults, options.ecc);
     this.irqs = Array.from(
       { length: options.irqs },
       (_, i) => new Irq(clock, faults, () => options.onIrq?.(i)),
@@ -100,6 +102,8 @@ export class Slot {
     if (this.#plugged.removed) return;
     this.#plugged.removed = true;
     this.dma.enabled = false;
+    // Without power nothing runs on: what the model and its engines held is given back before the driver frees buffers.
+    this.#plugged.model.reset();
     for (const irq of this.irqs) irq.set(false);
     for (const handler of [...this.#removals]) handler();
   }

@@ -73,7 +73,10 @@ export type EngineFactory = (context: EngineContext) => Engine;
 export type FaultKind =
   'hang' | 'lost-irq' | 'spurious-irq' | 'dma-fault' | 'ecc' | 'firmware-crash' | 'unplug';
 
-/** Faults armed for this device. The buses ask for lost-irq and dma-fault, engines' handles for hang; models for the rest. */
+/**
+ * Faults armed for this device. The buses ask for lost-irq and dma-fault, and for ecc unless the model does; engines' handles for
+ * hang, spurious-irq and unplug when a command starts; models for what DeviceModel.faults names.
+ */
 export interface FaultHooks {
   /** True when a fault of that kind is due now; it is then counted as delivered. */
   take(kind: FaultKind): boolean;
@@ -122,6 +125,11 @@ export interface DeviceModel {
   readonly engine?: EngineFactory;
   /** False when the engine has no kernel module; else dist/kernels/<name>.wasm is instantiated for it. */
   readonly kernels?: boolean;
+  /**
+   * Faults the model acts out itself. `ecc`: it has registers that report memory errors; without, the bus answers the read with
+   * an error. `firmware-crash`: a processor in it runs firmware; without, that fault cannot be asked for.
+   */
+  readonly faults?: readonly ('ecc' | 'firmware-crash')[];
   /** Bytes of scratch that the engine of this name needs. */
   scratchBytes(engine: string): number;
   /**

@@ -73,28 +73,47 @@ export class InlineEngines implements EngineHost {
   }
 }
 
-/** What a handle reports for traces and busy time. */
+/** What a handle reports, and what it does for faults that strike when a command starts. */
 export interface EngineObserver {
-  started?(): void;
-  finished?(): void;
+  started(): void;
+  finished(): void;
+  /** Raises the device's interrupt without a cause. */
+  spurious(): void;
+  unplug(): void;
 }
 
-/** A handle that can hang on demand: the command is taken and never answered. */
+/** A handle with faults: a command that hangs is taken and never answered. */
+export interface FaultyHandle extends EngineHandle {
+  /** Commands the engine is at work on; not those that hang. */
+  readonly inFlight: number;
+}
+
 export function faultyHandle(
   handle: EngineHandle,
   faults: FaultHooks,
   observer: EngineObserver,
-): EngineHandle {
+): FaultyHandle {
+  let inFlight = 0;
   return {
     commandWords: handle.commandWords,
+    get inFlight() {
+      return inFlight;
+    },
     submit(command, done) {
-      observer.started?.();
+      observer.started();
+      if (faults.take('spurious-irq')) observer.spurious();
+      if (faults.take('unplug')) observer.unplug();
       if (faults.take('hang')) return;
+      inFlight++;
       handle.submit(command, (result) => {
-        observer.finished?.();
+        inFlight--;
+        observer.finished();
         done(result);
       });
     },
-    abort: () => handle.abort(),
+    abort() {
+      handle.abort();
+      inFlight = 0;
+    },
   };
 }

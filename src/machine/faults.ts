@@ -23,8 +23,17 @@ interface Armed {
 export class Faults implements FaultHooks {
   readonly #armed = new Map<FaultKind, Armed>();
   readonly #delivered = new Map<FaultKind, number>();
+  readonly #impossible: Partial<Record<FaultKind, string>>;
 
+  /** `impossible`: kinds this device cannot suffer, and why. */
+  constructor(impossible: Partial<Record<FaultKind, string>> = {}) {
+    this.#impossible = impossible;
+  }
+
+  /** @throws AccelError EOPNOTSUPP for a fault this device cannot suffer, EINVAL */
   arm(kind: FaultKind, options: FaultOptions = {}): void {
+    const reason = this.#impossible[kind];
+    if (reason !== undefined) throw new AccelError('EOPNOTSUPP', { field: kind, reason });
     const { after = 0, every, seed } = options;
     if (after < 0 || (every !== undefined && every < 1)) {
       throw new AccelError('EINVAL', {

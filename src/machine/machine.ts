@@ -6,14 +6,14 @@ import { AccelError } from '../base/errors.js';
 import type { PciDevice, PlatformDevice } from '../bus/device.js';
 import { pciDevice } from '../bus/pci.js';
 import { platformDevice, Slot } from '../bus/platform.js';
-import type { EngineHandle, VirtualDevice } from '../bus/port.js';
+import type { VirtualDevice } from '../bus/port.js';
 import { Core } from '../core/core.js';
 import type { AccelDevice } from '../core/device.js';
 import { TraceStep } from '../core/trace.js';
 import { boardByName, boards, type Board, type BoardDevice } from './boards.js';
 import { Dram } from './dram.js';
 import { bind, drivers, type DriverEntry } from './drivers.js';
-import { faultyHandle, type EngineHost } from './engines.js';
+import { faultyHandle, type EngineHost, type FaultyHandle } from './engines.js';
 import { Faults } from './faults.js';
 
 export interface MachineOptions {
@@ -43,6 +43,8 @@ export interface MachineDevice {
   readonly accel: AccelDevice<unknown> | undefined;
   /** Mistakes reported so far. */
   readonly guestErrors: ReadonlySet<string>;
+  /** Commands its engines are at work on now. */
+  readonly inFlight: number;
 }
 
 /** Spacing of device windows on one machine, so that bus names stay unique. */
@@ -98,7 +100,13 @@ export class Machine implements Disposable {
 
   #plug(board: Board, spec: BoardDevice, bare: boolean): void {
     const busName = uniqueName(spec, this.devices.length);
-    const faults = new Faults();
+    const { faults: own = [] } = spec.model;
+    const faults = new Faults(
+      own.includes('firmware-crash')
+        ? {}
+        : { 'firmware-crash': `${board.name} runs no firmware: all of it is hardware and host driver` },
+    );
+    const handles: FaultyHandle[] = [];
     const guestErrors = new Set<string>();
     const guestError = (text: string): void => {
       if (guestErrors.has(text)) return;
@@ -111,7 +119,12 @@ export class Machine implements Disposable {
       memory: this.memory,
       faults,
       irqs: spec.irqs,
-      engine: (unit) => this.#engine(spec, busName, unit, faults),
+      ecc: !own.includes('ecc'),
+      engine: (unit) => {
+        const handle = this.#engine(spec, slot, unit, faults);
+        handles.push(handle);
+        return handle;
+      },
       guestError,
       onIrq: (index) => this.#trace(TraceStep.interrupt, busName, `irq ${index}`),
     });
@@ -121,7 +134,18 @@ export class Machine implements Disposable {
     if (!bare) {
       accel = bind(this.#busDevice(spec, slot), this.core, this.#drivers);
     }
-    this.devices.push({ board, spec, slot, model, faults, accel, guestErrors });
+    this.devices.push({
+      board,
+      spec,
+      slot,
+      model,
+      faults,
+      accel,
+      guestErrors,
+      get inFlight() {
+        return handles.reduce((sum, handle) => sum + handle.inFlight, 0);
+      },
+    });
   }
 
   #busDevice(spec: BoardDevice, slot: Slot): PlatformDevice | PciDevice {
@@ -129,7 +153,8 @@ export class Machine implements Disposable {
     return pciDevice(slot, spec.identity, PCI_WINDOW + this.devices.length * WINDOW_SPACING);
   }
 
-  #engine(spec: BoardDevice, busName: string, unit: string, faults: Faults): EngineHandle {
+  #engine(spec: BoardDevice, slot: Slot, unit: string, faults: Faults): FaultyHandle {
+    const busName = slot.name;
     const bytes = spec.model.scratchBytes(unit);
     const address = bytes > 0 ? this.memory.allocate(bytes) : 0;
     if (bytes > 0) this.#owned.defer(() => this.memory.free(address));
@@ -142,6 +167,9 @@ export class Machine implements Disposable {
     return faultyHandle(handle, faults, {
       started: () => this.#trace(TraceStep.deviceStart, busName, unit),
       finished: () => this.#trace(TraceStep.engine, busName, unit),
+      spurious: () => slot.line(0).spurious(),
+      // Pulled out while the command runs, not in the middle of the register write that started it.
+      unplug: () => this.clock.post(() => slot.remove()),
     });
   }
 

@@ -9,5 +9,6 @@ export const nullDevice: DeviceModel = {
   create: (port) => new NullDevice(port),
   engine: createNullEngine,
   kernels: false,
+  faults: ['ecc'],
   scratchBytes: () => 0,
 };

@@ -191,7 +191,10 @@ export class NvdlaDevice {
   /** A blocked access ends the job. Reported from inside a register access, so the work is put off. */
   #fault(fault: DmaFault): void {
     const accel = this.#accel;
-    if (accel !== undefined) accel.health.dmaFaults++;
+    if (accel !== undefined) {
+      if (fault.memoryError) accel.health.eccUncorrected++;
+      else accel.health.dmaFaults++;
+    }
     if (this.#faulted !== undefined || this.#job === undefined) return;
     this.#faulted = fault;
     const job = this.#job;
