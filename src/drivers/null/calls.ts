@@ -86,8 +86,12 @@ export async function submit(file: NullFile, args: ValueOf<typeof abi.NullSubmit
   job.arm();
   for (const [gem, access] of buffers) gem.reservation.add(job.finished, access);
   own.jobStarted();
-  job.finished.onSignal(() => {
-    for (const gem of mapped) own.space.unmap(gem);
+  job.finished.onSignal(({ error }) => {
+    for (const gem of mapped) {
+      if (error === undefined) own.failures.delete(gem);
+      else own.failures.set(gem, error);
+      own.space.unmap(gem);
+    }
     own.jobEnded();
   });
   own.entity.push(job);
@@ -149,14 +153,18 @@ function checked(file: NullFile, command: Command, index: number): Checked {
   }
 }
 
-/** @throws AccelError ETIME, EINTR, and what the last job that used the buffer ended with */
+/**
+ * A job's error is told also to one who asks after its end: the reservation has forgotten its fence by then.
+ * @throws AccelError ETIME, EINTR, and what this file's last job on the buffer ended with
+ */
 export async function wait(
   file: NullFile,
   args: ValueOf<typeof abi.NullWait>,
   signal?: AbortSignalLike,
 ): Promise<undefined> {
   if (args.pad !== 0) invalid('pad', `${args.pad}, must be 0`);
-  const fences = file.lookup(args.handle).reservation.fences('write');
+  const gem = file.lookup(args.handle);
+  const fences = gem.reservation.fences('write');
   const deadline = Number(args.timeout_ns);
   for (const fence of fences) {
     if (fence.signalled) continue;
@@ -165,8 +173,8 @@ export async function wait(
     const inTime = await sleep((wake) => fence.onSignal(wake), { signal, clock, deadline });
     if (!inTime) throw new AccelError('ETIME', { field: 'timeout_ns' });
   }
-  const failed = fences.find((fence) => fence.error !== undefined);
-  if (failed?.error !== undefined)
-    throw new AccelError(failed.error, { reason: 'a job that used the buffer failed' });
+  const error = file.own.failures.get(gem);
+  if (error !== undefined)
+    throw new AccelError(error, { reason: 'the last job that used the buffer failed' });
   return undefined;
 }

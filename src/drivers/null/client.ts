@@ -1,5 +1,6 @@
 // One open file of the null driver: its address space, its command ring, its queue of jobs.
 // Not shared: no other file's commands or buffers can be named by what is here.
+import type { ErrnoName } from '../../base/errors.js';
 import {
   AddressSpace,
   type AccelDevice,
@@ -21,6 +22,8 @@ export class NullClient {
   readonly entity: Entity<NullJob>;
   readonly ring: GemObject;
   readonly ringAddress: number;
+  /** What this file's last job on a buffer ended with; no entry after success. */
+  readonly failures = new WeakMap<GemObject, ErrnoName>();
   #jobs = 0;
   #closed = false;
 
