@@ -1,7 +1,7 @@
 // What does one job cost, from ioctl to fence, when there is next to nothing to compute?
 // Not the data path: the job copies 64 bytes.
 import { openSystem } from '../src/node/system.js';
-import { sdpJob } from '../test/support/nvdla-job.js';
+import { sdpJob } from '../src/testing/adapters/nvdla-job.js';
 import { latency, print, type Row } from './harness.js';
 import { loadOrt, session, trivialModel } from './peer.js';
 

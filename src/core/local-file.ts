@@ -38,16 +38,18 @@ export class LocalFile implements AccelFile {
   }
 
   async mmap(offset: bigint, length: number): Promise<Mapping> {
-    const gem = this.#open('mmap').mmapTarget(offset, length).get();
+    const file = this.#open('mmap');
+    const gem = file.mmapTarget(offset, length).get();
     let mapped = true;
-    return {
-      bytes: gem.bytes.subarray(0, length),
-      [Symbol.dispose]() {
-        if (!mapped) return;
-        mapped = false;
-        gem.put();
-      },
+    const unmap = (): void => {
+      if (!mapped) return;
+      mapped = false;
+      atExit[Symbol.dispose]();
+      gem.put();
     };
+    // A mapping outlives the file, not the process.
+    const atExit = file.process.onKill(unmap);
+    return { bytes: gem.bytes.subarray(0, length), [Symbol.dispose]: unmap };
   }
 
   poll(): number {

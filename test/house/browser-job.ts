@@ -1,7 +1,7 @@
 // The job that the browser bundle runs: a copy on nv_small through the whole path. Bundled by browser.test.ts.
 // Not a test by itself.
 import { openBrowserSystem } from '../../src/web/index.js';
-import { sdpJob } from '../support/nvdla-job.js';
+import { sdpJob } from '../../src/testing/adapters/nvdla-job.js';
 
 /** Runs one job; returns the bytes it made from 0, 1, 2 ... with 5 added. */
 export async function runJob(kernels: Uint8Array): Promise<number[]> {

@@ -17,6 +17,7 @@ const table: Record<string, { may: string[]; packages?: string[] }> = {
   'drivers/$': { may: ['core', 'bus/device', 'abi/$', 'hw/$', 'base'] },
   'devices/$': { may: ['bus/port', 'hw/$', 'base'] },
   machine: { may: ['bus', 'core', 'drivers', 'devices', 'policy', 'base'] },
+  testing: { may: ['base', 'abi', 'hw', 'bus', 'core', 'machine'] },
   compiler: { may: ['base', 'hw'], packages: ['@bufbuild/protobuf'] },
   runtime: { may: ['abi', 'compiler', 'base', 'core/accel-file'] },
 };

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { openSystem, type EngineKind } from '../../src/node/system.js';
-import { sdpJob } from '../support/nvdla-job.js';
+import { sdpJob } from '../../src/testing/adapters/nvdla-job.js';
 
 async function bytesWith(engines: EngineKind): Promise<number[]> {
   const system = openSystem({ devices: ['nvdla:nv_large'], engines });

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { TestClock } from '../../src/base/clock.js';
 import type { FaultKind } from '../../src/bus/port.js';
 import { openSystem } from '../../src/node/system.js';
-import { createBuffer, sdpJob } from '../support/nvdla-job.js';
+import { createBuffer, sdpJob } from '../../src/testing/adapters/nvdla-job.js';
 
 const SECOND = 1e9;
 const ATOM = 8;

@@ -1,9 +1,9 @@
 // The smallest NVDLA job through the uAPI: one SDP layer that copies a cube of bytes, with a value added to each.
-// Not the compiler: descriptors are written by hand, so that tests of core and driver need no model.
-import { DRM_IOCTL_PRIME_HANDLE_TO_FD } from '../../src/abi/drm.js';
-import * as abi from '../../src/abi/nvdla.js';
-import type { AccelFile, Mapping } from '../../src/core/accel-file.js';
-import * as hw from '../../src/hw/nvdla/index.js';
+// Not the compiler: descriptors are written by hand, so that no network is needed to have a job.
+import { DRM_IOCTL_PRIME_HANDLE_TO_FD } from '../../abi/drm.js';
+import * as abi from '../../abi/nvdla.js';
+import type { AbortSignalLike, AccelFile, Mapping } from '../../core/index.js';
+import * as hw from '../../hw/nvdla/index.js';
 
 const PAGE = 4096;
 /** Offsets in the job's one buffer. */
@@ -12,6 +12,8 @@ const GRAPH = 0x100;
 const OPERATIONS = 0x200;
 const SURFACES = 0x400;
 const SOURCE = PAGE;
+/** Entry of the address list. */
+const SOURCE_ENTRY = 4;
 
 export interface SdpJobOptions {
   /** Bytes of an atom of the configuration. */
@@ -22,6 +24,8 @@ export interface SdpJobOptions {
   readonly add?: number;
   /** Milliseconds; default none: the driver's own. */
   readonly timeout?: number;
+  /** What the address list says of the source instead of this job's own buffer and offset. */
+  readonly from?: { readonly fd?: number; readonly offset?: bigint };
 }
 
 /** A prepared job: fill `source`, submit, read `result`. Closing the file releases all of it. */
@@ -32,7 +36,9 @@ export interface SdpJob {
   readonly handle: number;
   /** The dma-buf descriptor in the address list. */
   readonly fd: number;
-  submit(): Promise<number>;
+  submit(signal?: AbortSignalLike): Promise<number>;
+  /** Gives back mapping, descriptor, handle and places in user memory. */
+  release(): Promise<void>;
 }
 
 /** Creates a buffer of `size` bytes; returns handle, mapping and dma-buf descriptor. */
@@ -53,7 +59,7 @@ export async function createBuffer(
 }
 
 export async function sdpJob(file: AccelFile, options: SdpJobOptions): Promise<SdpJob> {
-  const { atom, width = 8, add = 0, timeout = abi.NVDLA_NO_TIMEOUT } = options;
+  const { atom, width = 8, add = 0, timeout = abi.NVDLA_NO_TIMEOUT, from = {} } = options;
   const bytes = atom * width;
   const { handle, mapping, fd } = await createBuffer(file, SOURCE + 2 * bytes);
   const memory = mapping.bytes;
@@ -129,7 +135,7 @@ export async function sdpJob(file: AccelFile, options: SdpJobOptions): Promise<S
   hw.SdpSurfaceDesc.put(
     memory,
     {
-      src_data: { ...cube, address: 4 },
+      src_data: { ...cube, address: SOURCE_ENTRY },
       x1_data: none,
       x2_data: none,
       y_data: none,
@@ -142,6 +148,8 @@ export async function sdpJob(file: AccelFile, options: SdpJobOptions): Promise<S
   list.forEach((offset, i) =>
     abi.NvdlaMemHandle.put(addresses, { handle: fd, offset: BigInt(offset) }, i * abi.NvdlaMemHandle.size),
   );
+  const source = { handle: from.fd ?? fd, offset: from.offset ?? BigInt(SOURCE) };
+  abi.NvdlaMemHandle.put(addresses, source, SOURCE_ENTRY * abi.NvdlaMemHandle.size);
   const addressList = file.user.place(addresses);
   const tasks = file.user.place(
     abi.NvdlaTask.bytes({ num_addresses: list.length, timeout, address_list: addressList.pointer }),
@@ -153,6 +161,13 @@ export async function sdpJob(file: AccelFile, options: SdpJobOptions): Promise<S
     buffer: mapping,
     handle,
     fd,
-    submit: () => file.ioctl(abi.DRM_IOCTL_NVDLA_SUBMIT.request, submit.slice()),
+    submit: (signal) => file.ioctl(abi.DRM_IOCTL_NVDLA_SUBMIT.request, submit.slice(), signal),
+    async release() {
+      mapping[Symbol.dispose]();
+      addressList[Symbol.dispose]();
+      tasks[Symbol.dispose]();
+      await file.closeFd(fd);
+      await file.ioctl(abi.DRM_IOCTL_NVDLA_GEM_DESTROY.request, abi.NvdlaGemDestroyArgs.bytes({ handle }));
+    },
   };
 }

@@ -1,0 +1,32 @@
+// A machine for the conformance suite and the fuzzer: two of a board, on a clock that the caller moves.
+// Not the machine programs use: openSystem, whose clock is the real one.
+import { TestClock } from '../base/clock.js';
+import { machineSystem, type EngineKind, type SuiteSystem } from '../testing/index.js';
+import { openSystem } from './system.js';
+
+/** MiB of DRAM: small enough that a case can fill it. */
+const DRAM = 64;
+/** Nanoseconds the clock shows at first: 0 would make absolute times of the past negative. */
+const START = 1e9;
+
+export interface SuiteMachineOptions {
+  readonly board: string;
+  readonly engines: EngineKind;
+  /** Devices of that board. Default 2. */
+  readonly count?: number;
+}
+
+/** @throws AccelError ENODEV for an unknown board */
+export function suiteSystem({ board, engines, count = 2 }: SuiteMachineOptions): SuiteSystem {
+  const clock = new TestClock(START);
+  const devices = Array.from({ length: count }, () => board);
+  const { machine } = openSystem({ devices, engines, clock, dram: DRAM });
+  return machineSystem(machine, clock, turn);
+}
+
+/** Posted work is microtasks: all of it has run when an immediate does. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,31 @@
+// The adapters of the drivers in this package, by board.
+// Not for outside drivers: those hand their own to driverSuite.
+import { AccelError } from '../../base/errors.js';
+import type { DriverAdapter } from '../adapter.js';
+import type { SuiteOptions } from '../suite.js';
+import { nullAdapter } from './null.js';
+import { nvdlaAdapter } from './nvdla.js';
+
+export * from './null.js';
+export * from './nvdla.js';
+export * from './nvdla-job.js';
+
+export interface BoardAdapter {
+  readonly adapter: DriverAdapter;
+  readonly lacks: NonNullable<SuiteOptions['lacks']>;
+}
+
+const noFences = (why: string): BoardAdapter['lacks'] => ({ syncobj: why, timeline: why });
+
+/** @throws AccelError ENODEV for a board without an adapter */
+export function adapterFor(board: string): BoardAdapter {
+  if (board === 'null')
+    return { adapter: nullAdapter, lacks: noFences('the null driver waits by buffer, without syncobjs') };
+  if (board.startsWith('nvdla:')) {
+    return {
+      adapter: nvdlaAdapter(board.slice('nvdla:'.length)),
+      lacks: noFences('the kernel driver’s SUBMIT returns when the task is done: its uAPI has no fences'),
+    };
+  }
+  throw new AccelError('ENODEV', { field: 'board', reason: `no conformance adapter for ${board}` });
+}
