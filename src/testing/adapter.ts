@@ -30,6 +30,12 @@ export interface SuiteJob {
   release(): Promise<void>;
 }
 
+/** A job whose end its out-fence tells. */
+export type FencedJob = Omit<SuiteJob, 'run'> & {
+  /** Submits without waiting. @throws AccelError */
+  submit(): Promise<void>;
+};
+
 /** Another client's buffer, as an attacker knows it. */
 export interface Victim {
   readonly buffer: SuiteBuffer;
@@ -50,6 +56,11 @@ export interface DriverAdapter {
   readonly driver: string;
   createBuffer(file: AccelFile, bytes: number): Promise<SuiteBuffer>;
   aJob(file: AccelFile, request?: JobRequest): Promise<SuiteJob>;
+  /** A job with fences, for drivers whose submit takes syncobjs: queued when this resolves. Absent: it takes none. */
+  fencedJob?(
+    file: AccelFile,
+    request: JobRequest & { readonly inSync?: number; readonly outSync?: number },
+  ): Promise<FencedJob>;
   /** Jobs of `file` against `victim`: foreign handles and descriptors, offsets past the end, wild addresses. */
   attacks(file: AccelFile, victim: Victim): Promise<readonly Attack[]>;
 }

@@ -92,13 +92,15 @@ async function runCase(
   }
 }
 
-function has(feature: Feature, { accel, system }: Bench): boolean {
+function has(feature: Feature, { accel, adapter, system }: Bench): boolean {
   const { features } = accel.driver;
   switch (feature) {
     case 'syncobj':
       return features.syncobj;
     case 'timeline':
       return features.syncobjTimeline;
+    case 'job fences':
+      return features.syncobj && adapter.fencedJob !== undefined;
     case 'second device':
       return system.other !== undefined;
   }

@@ -2,8 +2,9 @@
 // Not their layouts: abi/null.ts.
 //
 // errno:
-//   EINVAL  unknown flags, pads, operations; ranges outside a buffer; more commands than NULL_COMMANDS_MAX
-//   ENOENT  no such handle
+//   EINVAL  unknown flags, pads, operations; ranges outside a buffer; more commands than NULL_COMMANDS_MAX; an in_sync
+//           that holds no fence
+//   ENOENT  no such handle of a buffer or a syncobj
 //   EFAULT  `commands` does not point to the client's memory
 //   ETIME   a wait or a job was not done in time; after a job's the hardware was reset
 //   EIO     the device could not reach memory it should reach, or reported an error
@@ -44,11 +45,11 @@ export async function submit(file: NullFile, args: ValueOf<typeof abi.NullSubmit
     invalid('command_count', `${count}, must be 1 to ${abi.NULL_COMMANDS_MAX}`);
   if (size < abi.NullCommand.size || size > 256)
     invalid('command_size', `${size}, must be ${abi.NullCommand.size} to 256`);
-  if (in_sync !== 0 || out_sync !== 0) {
-    throw new AccelError('EOPNOTSUPP', { field: 'in_sync', reason: 'this driver has no syncobj support' });
-  }
   const bytes = await file.readUser(args.commands, count * size);
   const own = file.own;
+  const before = in_sync === 0 ? undefined : file.lookupSyncobj(in_sync).find(0n);
+  if (before === 'unsubmitted') invalid('in_sync', `${in_sync} holds no fence`);
+  const after = out_sync === 0 ? undefined : file.lookupSyncobj(out_sync);
   const buffers = new Map<GemObject, 'read' | 'write'>();
   const payload: NullJob = { client: own, words: [], buffers, error: undefined };
 
@@ -83,7 +84,9 @@ export async function submit(file: NullFile, args: ValueOf<typeof abi.NullSubmit
     });
   }
   for (const [gem, access] of buffers) job.addImplicitDependencies(gem, access);
+  if (before !== undefined) job.addDependency(before);
   job.arm();
+  after?.replace(job.finished);
   for (const [gem, access] of buffers) gem.reservation.add(job.finished, access);
   own.jobStarted();
   job.finished.onSignal(({ error }) => {

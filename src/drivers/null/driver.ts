@@ -11,7 +11,7 @@ export const nullDriver: Driver<NullHw, NullClient> = {
   description: 'Null accelerator',
   date: '20261125',
   version: { major: 1, minor: 0, patch: 0 },
-  features: { gem: true, syncobj: false, syncobjTimeline: false },
+  features: { gem: true, syncobj: true, syncobjTimeline: true },
   ioctls: [
     on(abi.DRM_IOCTL_NULL_GEM_NEW, gemNew),
     on(abi.DRM_IOCTL_NULL_SUBMIT, submit),

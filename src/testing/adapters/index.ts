@@ -15,16 +15,14 @@ export interface BoardAdapter {
   readonly lacks: NonNullable<SuiteOptions['lacks']>;
 }
 
-const noFences = (why: string): BoardAdapter['lacks'] => ({ syncobj: why, timeline: why });
-
 /** @throws AccelError ENODEV for a board without an adapter */
 export function adapterFor(board: string): BoardAdapter {
-  if (board === 'null')
-    return { adapter: nullAdapter, lacks: noFences('the null driver waits by buffer, without syncobjs') };
+  if (board === 'null') return { adapter: nullAdapter, lacks: {} };
   if (board.startsWith('nvdla:')) {
+    const why = 'the kernel driver’s SUBMIT returns when the task is done: its uAPI has no fences';
     return {
       adapter: nvdlaAdapter(board.slice('nvdla:'.length)),
-      lacks: noFences('the kernel driver’s SUBMIT returns when the task is done: its uAPI has no fences'),
+      lacks: { syncobj: why, timeline: why, 'job fences': why },
     };
   }
   throw new AccelError('ENODEV', { field: 'board', reason: `no conformance adapter for ${board}` });

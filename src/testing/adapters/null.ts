@@ -2,7 +2,15 @@
 // Not its tests: what is particular to this driver is in test/drivers.
 import * as abi from '../../abi/null.js';
 import type { AbortSignalLike, AccelFile } from '../../core/index.js';
-import type { Attack, DriverAdapter, JobRequest, SuiteBuffer, SuiteJob, Victim } from '../adapter.js';
+import type {
+  Attack,
+  DriverAdapter,
+  FencedJob,
+  JobRequest,
+  SuiteBuffer,
+  SuiteJob,
+  Victim,
+} from '../adapter.js';
 import { call, closeGem } from '../calls.js';
 
 const PAGE = 4096;
@@ -39,7 +47,15 @@ function bytesOf(seed: number): { source: Uint8Array; expected: Uint8Array } {
   return { source, expected };
 }
 
-async function aJob(file: AccelFile, { seed = 1, timeoutMs = 500 }: JobRequest = {}): Promise<SuiteJob> {
+async function prepare(
+  file: AccelFile,
+  {
+    seed = 1,
+    timeoutMs = 500,
+    inSync = 0,
+    outSync = 0,
+  }: JobRequest & { readonly inSync?: number; readonly outSync?: number },
+): Promise<FencedJob> {
   const { handle, offset, size } = await createBuffer(file, 2 * PAGE);
   const mapping = await file.mmap(offset, size);
   const { source, expected } = bytesOf(seed);
@@ -55,19 +71,31 @@ async function aJob(file: AccelFile, { seed = 1, timeoutMs = 500 }: JobRequest =
     handles: [handle],
     result: mapping.bytes.subarray(PAGE, PAGE + RESULT),
     expected,
-    async run(signal) {
+    async submit() {
       await call(file, abi.DRM_IOCTL_NULL_SUBMIT, {
         commands: placed.pointer,
         command_count: 3,
         command_size: abi.NullCommand.size,
         timeout_ms: timeoutMs,
+        in_sync: inSync,
+        out_sync: outSync,
       });
-      await wait(file, handle, signal);
     },
     async release() {
       mapping[Symbol.dispose]();
       placed[Symbol.dispose]();
       await closeGem(file, handle);
+    },
+  };
+}
+
+async function aJob(file: AccelFile, request: JobRequest = {}): Promise<SuiteJob> {
+  const { submit, ...job } = await prepare(file, request);
+  return {
+    ...job,
+    async run(signal) {
+      await submit();
+      await wait(file, job.handles[0]!, signal);
     },
   };
 }
@@ -116,4 +144,4 @@ async function attacks(file: AccelFile, { buffer }: Victim): Promise<Attack[]> {
   }));
 }
 
-export const nullAdapter: DriverAdapter = { driver: 'null', createBuffer, aJob, attacks };
+export const nullAdapter: DriverAdapter = { driver: 'null', createBuffer, aJob, fencedJob: prepare, attacks };

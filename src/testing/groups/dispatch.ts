@@ -73,7 +73,7 @@ export const dispatch: Group = {
             if (own.has(nr)) ensure(outcome !== 'ENOTTY', `${what} is the driver’s and gives ENOTTY`);
             else same(outcome, 'EINVAL', what);
           } else if (syncobjNrs.includes(nr)) {
-            if (!bench.accel.driver.features.syncobj) among(outcome, ['EOPNOTSUPP', 'EINVAL'], what);
+            if (!bench.accel.driver.features.syncobj) same(outcome, 'EOPNOTSUPP', what);
             else ensure(outcome !== 'ENOTTY', `${what} is a syncobj call and gives ENOTTY`);
           } else if (drm.MODESET_NRS.includes(nr)) same(outcome, 'EOPNOTSUPP', what);
           else among(outcome, zeroed.get(nr) ?? ['EINVAL'], what);

@@ -3,7 +3,7 @@
 import type { Bench } from '../bench.js';
 
 /** What a driver may lack with a reason. */
-export type Feature = 'syncobj' | 'timeline' | 'second device';
+export type Feature = 'syncobj' | 'timeline' | 'job fences' | 'second device';
 
 export interface CaseBody {
   /** A sentence about behaviour. */

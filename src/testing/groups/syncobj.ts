@@ -3,7 +3,7 @@
 import * as drm from '../../abi/drm.js';
 import type { LocalFile } from '../../core/index.js';
 import { Interrupt, type Bench } from '../bench.js';
-import { ensure, outcomeOf, same, type Outcome } from '../check.js';
+import { ensure, outcomeOf, same, sameBytes, type Outcome } from '../check.js';
 import { call, exportGem } from '../calls.js';
 import type { Group } from './group.js';
 
@@ -297,6 +297,55 @@ export const syncobj: Group = {
         same(await event({ fd: dmaBuf, handle: 0 }), 'ENOENT', 'handle 0');
         same(await event({ fd: -1 }), 'EBADF', 'descriptor -1');
         same(await event({ fd: dmaBuf }), 'EINVAL', 'a dma-buf');
+      },
+    },
+    {
+      name: 'a job signals its out-fence when its bytes are there, and waits for its in-fence',
+      needs: 'job fences',
+      async run(bench) {
+        const file = bench.open();
+        const timeout = bench.system.clock.now() + 1e9;
+        const [gate, done] = [await create(file), await create(file)];
+        const made = bench.adapter.fencedJob!;
+        const early = await made(file, { inSync: gate, outSync: done });
+        same(await bench.outcome(early.submit()), 'EINVAL', 'a job behind an empty box');
+        same(
+          await bench.outcome((await made(file, { inSync: 99 })).submit()),
+          'ENOENT',
+          'an unknown in_sync',
+        );
+        same(
+          await bench.outcome((await made(file, { outSync: 99 })).submit()),
+          'ENOENT',
+          'an unknown out_sync',
+        );
+        // The third job's in-fence is the first one's out-fence; the second is another client's.
+        const last = await create(file);
+        const first = await made(file, { seed: 1, outSync: done, timeoutMs: 100 });
+        const second = await made(bench.open(file.client.process), { seed: 2 });
+        const third = await made(file, { seed: 3, inSync: done, outSync: last });
+        await bench.finish(first.submit());
+        await bench.finish(third.submit());
+        await bench.finish(second.submit());
+        same(await bench.outcome(wait(file, [done, last], { flags: ALL, timeout })), 'ok', 'a wait for both');
+        sameBytes(first.result, first.expected, 'the first job’s result');
+        sameBytes(third.result, third.expected, 'the result of the job behind it');
+      },
+    },
+    {
+      name: 'the out-fence of a job that hangs signals at its limit, and what waits for it goes on',
+      needs: 'job fences',
+      async run(bench) {
+        const [file, other] = [bench.open(), bench.open()];
+        const done = await create(file);
+        const hung = await bench.adapter.fencedJob!(file, { outSync: done, timeoutMs: 100 });
+        bench.system.faults.arm('hang');
+        await bench.finish(hung.submit());
+        const start = bench.system.clock.now();
+        const timeout = start + 1e9;
+        same(await bench.outcome(wait(file, [done], { timeout })), 'ok', 'the wait');
+        ensure(bench.system.clock.now() - start >= 100e6, 'the fence signalled before the limit');
+        await bench.done(await bench.job(other), 'another client’s job');
       },
     },
     {
