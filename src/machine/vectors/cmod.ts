@@ -24,6 +24,8 @@ interface CmodFile {
     readonly file: string;
     readonly crc32: string;
   }[];
+  /** Registers read at the end: address, value, name. */
+  readonly readback?: readonly (readonly [string, string, string])[];
 }
 
 /**
@@ -58,6 +60,11 @@ export function parseCmod(json: unknown, readFile: (name: string) => Uint8Array)
     const { space, bytes } = output;
     const expected: Expectation = { space, address: Number(output.addr), bytes, crc32: stated, contents };
     steps.push({ kind: 'check', expected });
+  }
+  for (const [offset, value, name] of file.readback ?? []) {
+    // Of these only the comparison's result means the same everywhere: the C model's counters count padding too.
+    if (name !== 'SDP_D_STATUS') continue;
+    steps.push({ kind: 'poll', offset: Number(offset), mask: 1, value: Number(value), name });
   }
   return { name: file.name, config: file.config, unit: file.unit, memory, steps };
 }
