@@ -1,7 +1,8 @@
 // Requantisation of the NVDLA target against the formula in double precision: how far off, and how often.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { applyStages, planAddition, requantize, roundShift } from '../../src/compiler/targets/nvdla/scale.js';
+import { applyStages, requantize, roundShift } from '../../src/compiler/targets/nvdla/scale.js';
+import { planAddition } from '../../src/compiler/targets/nvdla/addition.js';
 
 /** xorshift32: the same numbers on every run. */
 function random(seed: number): () => number {
@@ -141,8 +142,9 @@ describe('NVDLA requantisation', () => {
   });
 });
 
-describe('NVDLA residual addition', () => {
-  it('is within one step of the double formula, and equal but for one result in 200', () => {
+describe('NVDLA addition of two tensors', () => {
+  /** Results that differ from the double formula, over scales and zero points as models have them. */
+  function differing(convolution: boolean): { wrong: number; total: number } {
     const next = random(3);
     let wrong = 0;
     let total = 0;
@@ -153,22 +155,46 @@ describe('NVDLA residual addition', () => {
       });
       const a = quantized();
       const b = quantized();
-      const out = { scale: (a.scale + b.scale) * (0.3 + next()), zeroPoint: -128 };
-      const plan = planAddition(a, b, out, true);
+      const out = { scale: (a.scale + b.scale) * (0.3 + next()), zeroPoint: Math.round(next() * 200) - 128 };
+      const plan = planAddition(a, b, out, { relu: false, convolution });
       assert.ok(plan !== undefined);
-      for (let i = 0; i < 2000; i++) {
+      const [w0, w1] = plan.weights ?? [1, 0];
+      for (let i = 0; i < 4000; i++) {
         const qa = Math.round(next() * 255) - 128;
         const qb = Math.round(next() * 255) - 128;
-        const real = ((qa - a.zeroPoint) * a.scale + (qb - b.zeroPoint) * b.scale) / out.scale;
+        const exact = ((qa - a.zeroPoint) * a.scale + (qb - b.zeroPoint) * b.scale) / out.scale;
         const [source, operand] = plan.firstIsSource ? [qa, qb] : [qb, qa];
-        const v = (source + plan.alu) * plan.mul + operand * 2 ** plan.shift;
+        const x1 = (w0 * source + w1 * operand + plan.alu) * plan.mul;
+        assert.ok(Math.abs(x1) < 2 ** 31);
+        const v = x1 + operand * 2 ** plan.shift;
+        assert.ok(Math.abs(v) < 2 ** 31);
         const got = clamp8(roundShift((v - plan.out.offset) * plan.out.scale, plan.out.truncate));
-        const difference = got - clamp8(roundHalfEven(real) + out.zeroPoint);
+        const difference = got - clamp8(roundHalfEven(exact) + out.zeroPoint);
         assert.ok(Math.abs(difference) <= 1);
         if (difference !== 0) wrong++;
         total++;
       }
     }
-    assert.ok(wrong <= total / 200, `${wrong} of ${total}`);
+    return { wrong, total };
+  }
+
+  it('is equal to the double formula but for one result in 500 in SDP alone', () => {
+    const { wrong, total } = differing(false);
+    assert.ok(wrong <= total / 500, `${wrong} of ${total}`);
+  });
+
+  it('is equal to the double formula but for one result in 50,000 with a convolution before', () => {
+    const { wrong, total } = differing(true);
+    assert.ok(wrong <= total / 50_000, `${wrong} of ${total}`);
+  });
+
+  it('makes ReLU relative to zero only where the operand has no zero point', () => {
+    const a = { scale: 0.1, zeroPoint: 5 };
+    const out = { scale: 0.15, zeroPoint: -3 };
+    const options = { relu: true, convolution: true };
+    assert.equal(planAddition(a, { scale: 0.07, zeroPoint: 1 }, out, options), undefined);
+    const plan = planAddition(a, { scale: 0.07, zeroPoint: 0 }, out, options);
+    assert.equal(plan?.firstIsSource, true);
+    assert.ok(plan.mul > 0);
   });
 });

@@ -4,7 +4,8 @@ import { type ConfigName, configs, type NvdlaConfig } from '../../../hw/nvdla/in
 import { CompileError, Graph, nameOf, type Node, operatorOf, type Value } from '../../ir/index.js';
 import type { CompiledProgram, Placement, Segment } from '../program.js';
 import { lowerConv, lowerProduct, macsOf } from './convolution.js';
-import { lowerAdd, lowerBatchNormalization, lowerConcat, lowerRelu, lowerScale } from './elementwise.js';
+import { lowerBatchNormalization, lowerConcat, lowerRelu, lowerScale } from './elementwise.js';
+import { lowerAdd } from './residual.js';
 import { emitSegment, type SegmentOutput, tensorInfo } from './emit.js';
 import { Lowering } from './lowering.js';
 import { lowerAveragePool, lowerGlobalAverage, lowerGlobalMaxPool, lowerMaxPool } from './pooling.js';

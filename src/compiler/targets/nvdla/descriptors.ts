@@ -28,6 +28,8 @@ type SdpOpValue = ReturnType<(typeof SdpOp)['from']>;
 /** Where windows and constants lie. */
 export interface Addresses {
   window(window: Window): CubeDesc;
+  /** Two windows of one surface each as the surfaces of one cube, and whether the second lies first in memory. */
+  pair(first: Window, second: Window): { cube: CubeDesc; swapped: boolean };
   /** A vector of per-kernel operands or packed weights. */
   constant(blob: ConstantBlob, shape: { width: number; height: number; channel: number }): CubeDesc;
 }
@@ -88,7 +90,10 @@ function onTheFly({ channels, height, width }: Window, atom: number): CubeDesc {
 const identity = { scale: 1, truncate: 0, enable: 0, offset: 0 };
 
 function convolution(layer: ConvLayer, output: CubeDesc, addresses: Addresses): Operation {
-  const { input, kernel, stride, dilation, pads, banks, weights } = layer;
+  const { kernel, stride, dilation, pads, banks, pair } = layer;
+  const paired = pair === undefined ? undefined : addresses.pair(layer.input, pair.input);
+  const input = paired?.cube ?? addresses.window(layer.input);
+  const weights = paired?.swapped ? pair!.weights : layer.weights;
   const operation = ConvOpDesc.bytes({
     entry_per_slice: banks.entriesPerSlice,
     data_format: FORMAT_FEATURE,
@@ -99,13 +104,13 @@ function convolution(layer: ConvLayer, output: CubeDesc, addresses: Addresses): 
     release: input.height,
     input_width_csc: input.width,
     input_height_csc: input.height,
-    input_channel_csc: input.channels,
+    input_channel_csc: input.channel,
     kernel_width_csc: kernel.width,
     kernel_height_csc: kernel.height,
-    kernel_channel_csc: input.channels,
+    kernel_channel_csc: input.channel,
     input_width_cmac: output.width,
     input_height_cmac: output.height,
-    bytes_per_kernel: input.channels * kernel.height * kernel.width,
+    bytes_per_kernel: input.channel * kernel.height * kernel.width,
     conv_stride_x: stride.x,
     conv_stride_y: stride.y,
     pad_x_left: pads.left,
@@ -124,11 +129,11 @@ function convolution(layer: ConvLayer, output: CubeDesc, addresses: Addresses): 
     weight_data: addresses.constant(weights, {
       width: kernel.width,
       height: kernel.height,
-      channel: input.channels,
+      channel: input.channel,
     }),
     wmb_data: nothing,
     wgs_data: nothing,
-    src_data: addresses.window(input),
+    src_data: input,
     dst_data: output,
   });
   return { type: OpType.CONV, operation, surfaces };

@@ -1,80 +1,12 @@
-// Operators that work element by element, in SDP from memory to memory: additions, factors and offsets per channel, ReLU, requantising.
-// Not products of two tensors: the stages could, int8 operands with zero points could not.
+// Operators on one tensor, element by element, in SDP from memory to memory: factors and offsets per channel, ReLU, requantising, Concat.
+// Not sums of two tensors: residual.ts. Products of two are not computed: int8 operands have zero points.
 import { inputOf, nameOf, type Node, nodeError, type NodeOf, shapeOf, type Value } from '../../ir/index.js';
-import { cubeShape, type PlacedValue, storedQuantization, wholeWindow, type Window } from './cube.js';
+import { cubeShape, type PlacedValue, wholeWindow, type Window } from './cube.js';
 import type { SdpPart, SdpStage } from './layers.js';
 import type { Lowering } from './lowering.js';
-import { planActivation, planResult } from './result.js';
-import { planAddition, requantize, type StageOperands } from './scale.js';
+import { planResult } from './result.js';
+import { requantize, type StageOperands } from './scale.js';
 import { packOperands } from './weights.js';
-
-/** Add of two tensors of one shape, or of a tensor and a constant per channel. */
-export function lowerAdd(lowering: Lowering, node: NodeOf<'Add'>): void {
-  const a = inputOf(node, 0);
-  const b = inputOf(node, 1);
-  if (b.data !== undefined) {
-    offsetPerChannel(lowering, node, a, b, 1);
-    return;
-  }
-  if (a.data !== undefined) {
-    offsetPerChannel(lowering, node, b, a, 1);
-    return;
-  }
-  const [first, second] = sameCube(lowering, node, a, b);
-  const out = node.outputs[0]!;
-  const quantization = storedQuantization(node, out);
-  const { relu } = planActivation(node, node.activation, quantization);
-  const plan = planAddition(first.quantization, second.quantization, quantization, relu);
-  if (plan === undefined)
-    throw nodeError(node, 'EOPNOTSUPP', 'the scales of the two inputs are too far apart');
-  const [source, operand] = plan.firstIsSource ? [first, second] : [second, first];
-  const result = planResult(lowering, node, out, source.cube, source.strides);
-  lowering.layers.push({
-    kind: 'sdp',
-    nodes: [nameOf(node)],
-    input: wholeWindow(source.cube),
-    output: wholeWindow(result.cube),
-    macs: 0,
-    hardwareMacs: 0,
-    sdp: {
-      x1: {
-        mode: 'layer',
-        type: 'both',
-        alu: 'sum',
-        shift: 0,
-        truncate: 0,
-        relu: false,
-        aluOperand: plan.alu,
-        mulOperand: plan.mul,
-      },
-      x2: {
-        mode: 'point',
-        type: 'add',
-        alu: 'sum',
-        shift: plan.shift,
-        truncate: 0,
-        relu: plan.relu,
-        operand: wholeWindow(operand.cube),
-      },
-      out: plan.out,
-    },
-  });
-  result.finish();
-}
-
-/** Both values in cubes of one shape and order. Whichever is in a cube already decides. */
-function sameCube(lowering: Lowering, node: Node, a: Value, b: Value): [PlacedValue, PlacedValue] {
-  const shapeA = shapeOf(a);
-  const shapeB = shapeOf(b);
-  if (shapeA.length !== shapeB.length || shapeA.some((dim, axis) => dim !== shapeB[axis]))
-    throw nodeError(node, 'EOPNOTSUPP', 'inputs of different shapes');
-  const knownA = lowering.valueOf(node, a);
-  const knownB = lowering.valueOf(node, b);
-  const placed = knownA.kind === 'placed' ? knownA : knownB.kind === 'placed' ? knownB : undefined;
-  if (placed === undefined) return [lowering.inCube(node, a), lowering.inCube(node, b)];
-  const { cube, strides } = placed;
-  return [lowering.inCubeOf(node, a, cube, strides), lowering.inCubeOf(node, b, cube, strides)];
-}
 
 /** out = input * factor + offset, both real, one per channel or one for all. */
 function affine(
@@ -210,7 +142,8 @@ export function lowerBatchNormalization(lowering: Lowering, node: NodeOf<'BatchN
   );
 }
 
-function offsetPerChannel(
+/** out = tensor + sign * constant. */
+export function offsetPerChannel(
   lowering: Lowering,
   node: Node,
   tensor: Value,

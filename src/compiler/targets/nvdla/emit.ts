@@ -37,10 +37,17 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
   const addresses: { buffer: number; offset: number }[] = [];
   const places = new Map<Cube, { address: number; offset: number; buffer: number }>();
   const lives = livesOf(layers);
-  const outside = new Set<Cube>([
-    ...inputs.map((input) => input.cube),
-    ...outputs.map(({ placed }) => placed.cube),
-  ]);
+  // Inputs and outputs have buffers of their own, except where a layer reads two cubes as one: those have to be in one buffer.
+  const paired = pairedCubes(layers);
+  const outside = new Set<Cube>();
+  for (const { cube } of inputs) {
+    if (paired.has(cube)) lives.get(cube)!.first = -1;
+    else outside.add(cube);
+  }
+  for (const { placed } of outputs) {
+    if (paired.has(placed.cube)) lives.get(placed.cube)!.last = Infinity;
+    else outside.add(placed.cube);
+  }
   const inner = [...lives.keys()].filter((cube) => !outside.has(cube));
   const arena = planArena(inner, lives, bytesOf, UNIT);
   const constants = collectConstants(layers);
@@ -55,6 +62,18 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
 
   const operations: Operation[] = [];
   const table: Addresses = {
+    pair: (first, second) => {
+      const [a, b] = [table.window(first), table.window(second)];
+      const [low, high] = a.offset < b.offset ? [a, b] : [b, a];
+      const distance = high.offset - low.offset;
+      const cube = {
+        ...low,
+        size: distance + high.size,
+        channel: atom + high.channel,
+        surf_stride: distance,
+      };
+      return { cube, swapped: low === b };
+    },
     window: ({ cube, channel, y, x, channels, height, width }) => {
       const place = places.get(cube)!;
       const layout = layoutOf(cube);
@@ -175,7 +194,7 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
   ): Binding => ({
     tensor: tensorInfo(value),
     buffer: places.get(cube)!.buffer,
-    offset: 0,
+    offset: places.get(cube)!.offset,
     bytes: bytesOf(cube),
     layout: layoutOf(cube, strides),
     stored: 'int8',
@@ -194,6 +213,14 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
   };
 }
 
+function pairedCubes(layers: readonly Layer[]): Set<Cube> {
+  const cubes = new Set<Cube>();
+  for (const layer of layers)
+    if (layer.kind === 'conv' && layer.pair !== undefined)
+      cubes.add(layer.input.cube).add(layer.pair.input.cube);
+  return cubes;
+}
+
 /** All constants once, by identity, one after the other. */
 function collectConstants(layers: readonly Layer[]): {
   places: Map<ConstantBlob, { offset: number; bytes: number }>;
@@ -208,7 +235,10 @@ function collectConstants(layers: readonly Layer[]): {
   };
   for (const layer of layers) {
     if (layer.kind === 'pool') continue;
-    if (layer.kind === 'conv') place(layer.weights);
+    if (layer.kind === 'conv') {
+      place(layer.weights);
+      place(layer.pair?.weights);
+    }
     place(layer.sdp.x1?.constant);
     place(layer.sdp.x2?.constant);
   }

@@ -43,7 +43,10 @@ interface LayerBase {
   readonly hardwareMacs: number;
 }
 
-/** A convolution whose result goes through SDP on the fly. */
+/**
+ * A convolution whose result goes through SDP on the fly. With a `pair` it reads two windows of one surface each as the two surfaces
+ * of one cube: whichever lies lower in memory first. Both cubes are then in one buffer.
+ */
 export interface ConvLayer extends LayerBase {
   readonly kind: 'conv';
   readonly kernel: { readonly height: number; readonly width: number };
@@ -56,7 +59,9 @@ export interface ConvLayer extends LayerBase {
     readonly right: number;
   };
   readonly padValue: number;
+  /** Packed weights. With a pair: for the input first, and for the pair first; which it is depends on their places in memory. */
   readonly weights: ConstantBlob;
+  readonly pair?: { readonly input: Window; readonly weights: ConstantBlob };
   readonly banks: BankPlan;
   readonly sdp: SdpPart;
   /** It needs nothing of the layer before it, and writes nothing that one reads: another tile of the same operator. */
@@ -88,6 +93,7 @@ export type Layer = ConvLayer | SdpLayer | PoolLayer;
 /** Windows that a layer reads. */
 export function readsOf(layer: Layer): Window[] {
   const windows = [layer.input];
+  if (layer.kind === 'conv' && layer.pair !== undefined) windows.push(layer.pair.input);
   if (layer.kind !== 'pool')
     for (const stage of [layer.sdp.x1, layer.sdp.x2])
       if (stage?.operand !== undefined) windows.push(stage.operand);

@@ -1,7 +1,7 @@
-// Pooling operators: maxima on PDP, means on the convolution pipe.
-// PDP's own average is not used: its reciprocals are 16-bit products (3 x 3 is below the true mean), a sum with one exact factor is not.
+// Pooling operators: maxima on PDP; the windows of means.
+// Not the means themselves: average.ts.
 import { inputOf, nameOf, nodeError, type NodeOf, shapeOf } from '../../ir/index.js';
-import { type AverageWindow, lowerAverage } from './convolution.js';
+import { type AverageWindow, lowerAverage } from './average.js';
 import { cubeShape, rowMajor, stridesOn } from './cube.js';
 import { lowerRequantize } from './elementwise.js';
 import { MAX_CUBE, MAX_POOL_KERNEL, MAX_POOL_PAD, MAX_POOL_STRIDE, maxPoolWidth } from './limits.js';

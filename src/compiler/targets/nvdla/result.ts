@@ -40,16 +40,25 @@ export interface ResultPlan {
   finish(): void;
 }
 
-/** Defines `value` as the result of `node`, a cube of `size` in row-major order by `strides`. */
+/**
+ * Defines `value` as the result of `node`, a cube of `size` in row-major order by `strides`. With `reluByClamp` the layers need not
+ * care for ReLU: the clamping pass does it.
+ */
 export function planResult(
   lowering: Lowering,
   node: Node,
   value: Value,
   size: CubeSize,
   strides: Strides,
+  { reluByClamp = false } = {},
 ): ResultPlan {
   const { cube, quantization } = lowering.result(node, value, size, strides);
-  const { relu, clamp } = planActivation(node, node.activation, quantization);
+  const activation = planActivation(node, node.activation, quantization);
+  let { relu, clamp } = activation;
+  if (relu && reluByClamp) {
+    clamp = { min: Math.max(-128, quantization.zeroPoint), max: clamp?.max ?? 127 };
+    relu = false;
+  }
   if (clamp === undefined) return { cube, quantization, relu, finish: () => undefined };
   const raw = lowering.newCube(node, size);
   return {

@@ -10,6 +10,12 @@
 // FRACTION bits below the output's unit, so that in effect there is one rounding, at the end. What a bias has below the 16-bit
 // operand of X1 is added in X2. Ties round away from zero, and quantised models round them to even: exact ties differ by one step.
 
+/** Scale and zero point of a stored int8 tensor. */
+export interface Quantized {
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
+
 /** What is to be computed. */
 export interface Requantization {
   /** Output steps per accumulator step, for each kernel. Of either sign. */
@@ -177,73 +183,4 @@ export function applyStages(stages: Stages, kernel: number, acc: number): number
 function saturate(value: number, bits: number): number {
   const limit = 2 ** (bits - 1);
   return Math.max(-limit, Math.min(limit - 1, value));
-}
-
-/** How a residual addition is computed by one SDP pass: source * mul (X1), + operand << shift (X2), converted (C). */
-export interface Addition {
-  /** Whether the first input is the source (else the second). */
-  readonly firstIsSource: boolean;
-  /** X1: added to the source before the product. */
-  readonly alu: number;
-  readonly mul: number;
-  /** Left shift of the per-point operand. */
-  readonly shift: number;
-  readonly relu: boolean;
-  readonly out: OutputConversion;
-}
-
-export interface Quantized {
-  readonly scale: number;
-  readonly zeroPoint: number;
-}
-
-/**
- * out = (a - za) * sa/so + (b - zb) * sb/so + zo. Only one of the inputs meets a multiplier, so C's scale has to stand for the other's
- * sb/so: the roles and the shift are chosen for the least error (about 2^-17 of the input). ReLU is possible where zero is the least
- * output, or where the operand has zero point 0 (the sum is then relative to zero).
- */
-export function planAddition(
-  a: Quantized,
-  b: Quantized,
-  out: Quantized,
-  relu: boolean,
-): Addition | undefined {
-  const clampsAtZero = relu && out.zeroPoint > -128;
-  let best: { plan: Addition; error: number } | undefined;
-  for (const firstIsSource of [true, false]) {
-    const [source, operand] = firstIsSource ? [a, b] : [b, a];
-    if (clampsAtZero && operand.zeroPoint !== 0) continue;
-    const factor = operand.scale / out.scale;
-    const ratio = source.scale / operand.scale;
-    // mul = ratio * 2^shift as a 15-bit number.
-    for (let shift = 0; shift <= 21; shift++) {
-      const mul = Math.round(ratio * 2 ** shift);
-      if (mul < 1 || mul > INT16_MAX) continue;
-      // C: factor * 2^-shift = scale * 2^-truncate.
-      const exponent = 14 - Math.floor(Math.log2(factor)) + shift;
-      const truncate = Math.min(63, exponent);
-      if (truncate < 0) continue;
-      const scale = Math.round(factor * 2 ** (truncate - shift));
-      if (scale < 1 || scale > INT16_MAX) continue;
-      const made = scale / 2 ** truncate;
-      const error = Math.abs(mul * made - source.scale / out.scale) + Math.abs(2 ** shift * made - factor);
-      if (best !== undefined && error >= best.error) continue;
-      // v - offset = sum with zero points taken off, plus zo in units of v.
-      const zeroPoints = clampsAtZero ? 0 : operand.zeroPoint * 2 ** shift + source.zeroPoint * mul;
-      const offset = Math.round(zeroPoints - out.zeroPoint / made);
-      if (Math.abs(offset) > 2 ** 31 - 1) continue;
-      best = {
-        error,
-        plan: {
-          firstIsSource,
-          alu: clampsAtZero ? -source.zeroPoint : 0,
-          mul,
-          shift,
-          relu: clampsAtZero,
-          out: { offset, scale, truncate },
-        },
-      };
-    }
-  }
-  return best?.plan;
 }

@@ -1,0 +1,276 @@
+// The convolution pipe: a convolution with constant weights as layers, with its groups, its tiles and its requantisation.
+// Not operators: convolution.ts and average.ts say what is convolved. Groups become block-diagonal kernels, since the hardware has none.
+import { nameOf, type Node, nodeError } from '../../ir/index.js';
+import { type BankPlan, type ConvFootprint, maxLines, planBanks } from './cbuf.js';
+import type { PlacedValue } from './cube.js';
+import type { ConstantBlob, ConvLayer, SdpPart } from './layers.js';
+import {
+  align,
+  MAX_CUBE,
+  MAX_DILATION,
+  MAX_KERNEL,
+  MAX_KERNEL_BYTES,
+  MAX_PAD,
+  MAX_STRIDE,
+} from './limits.js';
+import type { CubeSize, Lowering } from './lowering.js';
+import type { ResultPlan } from './result.js';
+import { requantize, type Stages } from './scale.js';
+import { type Axis, cutAxis, type Span, spanOf } from './tiles.js';
+import { packedWeightBytes, packOperands, packWeights } from './weights.js';
+
+/** A convolution with constant int8 kernels [kernels][channels of a group][height][width]. */
+export interface Convolution {
+  readonly node: Node;
+  readonly input: PlacedValue;
+  readonly size: CubeSize;
+  readonly weights: Int8Array;
+  readonly group: number;
+  readonly axes: { readonly y: Axis; readonly x: Axis };
+  /** Real output steps per accumulator step, for each kernel. */
+  readonly factor: Float64Array;
+  /** In accumulator steps, without the correction for the input's zero point. */
+  readonly bias: Float64Array;
+  /** Rectangles of the output whose factors differ by a divisor; one by default. */
+  readonly rectangles?: readonly Rectangle[];
+  /** Multiply-accumulates that the model asks for. */
+  readonly macs: number;
+}
+
+/** Part of an output. */
+export interface Rectangle {
+  readonly y: { readonly from: number; readonly to: number };
+  readonly x: { readonly from: number; readonly to: number };
+  readonly divisor: number;
+}
+
+function checkAxis(node: Node, name: string, axis: Axis): void {
+  const { kernel, stride, dilation, pad } = axis;
+  const refuse = (rule: string): never => {
+    throw nodeError(node, 'EOPNOTSUPP', `${name}: ${rule}`);
+  };
+  if (kernel > MAX_KERNEL) refuse(`kernel ${kernel}, at most ${MAX_KERNEL}`);
+  if (stride > MAX_STRIDE) refuse(`stride ${stride}, at most ${MAX_STRIDE}`);
+  if (dilation > MAX_DILATION) refuse(`dilation ${dilation}, at most ${MAX_DILATION}`);
+  if (pad > MAX_PAD || pad < 0) refuse(`pad ${pad}, 0 to ${MAX_PAD}`);
+  if (pad >= (kernel - 1) * dilation + 1 && pad > 0) refuse(`pad ${pad} is not less than the kernel`);
+  const end = spanOf(axis, axis.output - 1, 1);
+  if (end.padEnd > MAX_PAD || end.inputCount < 1) refuse(`pad ${end.padEnd} at the end`);
+}
+
+/** Least number of groups that begin and end on an atom of input and of output channels, and fill a kernel group. */
+function groupsPerBlock(lowering: Lowering, perGroup: { channels: number; kernels: number }): number {
+  const { atom, atomicK } = lowering.config;
+  let groups = 1;
+  while (
+    (groups * perGroup.channels) % atom !== 0 ||
+    (groups * perGroup.kernels) % atom !== 0 ||
+    groups * perGroup.kernels < atomicK
+  )
+    groups++;
+  return groups;
+}
+
+/** Adds the layers of a convolution that writes `result`: blocks of groups, tiles of each. */
+export function convolve(lowering: Lowering, conv: Convolution, result: Omit<ResultPlan, 'finish'>): void {
+  const { node, input, size, group, axes } = conv;
+  checkAxis(node, 'rows', axes.y);
+  checkAxis(node, 'columns', axes.x);
+  const kernels = size.channels;
+  const channels = input.cube.channels / group;
+  const taps = axes.y.kernel * axes.x.kernel;
+  if (conv.weights.length !== kernels * channels * taps)
+    throw nodeError(node, 'EOPNOTSUPP', 'channels of input and weights differ');
+
+  const zero = input.quantization.zeroPoint;
+  const bias = conv.bias.slice();
+  const bound = new Float64Array(kernels);
+  const perKernel = channels * taps;
+  for (let k = 0; k < kernels; k++) {
+    let sum = 0;
+    let size = 0;
+    for (let i = k * perKernel; i < (k + 1) * perKernel; i++) {
+      sum += conv.weights[i]!;
+      size += Math.abs(conv.weights[i]!);
+    }
+    bias[k]! -= zero * sum;
+    bound[k] = size * 128;
+  }
+
+  const everything = {
+    y: { from: 0, to: axes.y.output },
+    x: { from: 0, to: axes.x.output },
+    divisor: 1,
+  };
+  const perGroup = { channels, kernels: kernels / group };
+  const blockGroups = group === 1 ? 1 : Math.min(group, groupsPerBlock(lowering, perGroup));
+  const blocks = Math.ceil(group / blockGroups);
+  const plans = (conv.rectangles ?? [everything]).map((rectangle) => ({
+    rectangle,
+    stages: requantize({
+      factor: conv.factor.map((factor) => factor / rectangle.divisor),
+      bias,
+      bound,
+      zeroPoint: result.quantization.zeroPoint,
+      relu: result.relu,
+    }),
+  }));
+  let first = true;
+  for (let block = 0; block < blocks; block++) {
+    const firstGroup = block * blockGroups;
+    const groups = Math.min(blockGroups, group - firstGroup);
+    const slice = {
+      groups,
+      channel: firstGroup * channels,
+      channels: groups * channels,
+      kernel: firstGroup * perGroup.kernels,
+      kernels: groups * perGroup.kernels,
+    };
+    const weights = weightBlob(lowering, conv, slice, perGroup);
+    for (const { rectangle, stages } of plans) {
+      const sdp = sdpPart(stages, slice.kernel, slice.kernels);
+      for (const tile of tilesOf(lowering, node, axes, slice, rectangle)) {
+        const { y, x, banks } = tile;
+        const outputs = y.count * x.count;
+        const dense = outputs * slice.kernels * slice.channels * taps;
+        lowering.layers.push({
+          kind: 'conv',
+          nodes: [nameOf(node)],
+          input: {
+            cube: input.cube,
+            channel: slice.channel,
+            channels: slice.channels,
+            y: y.inputFrom,
+            height: y.inputCount,
+            x: x.inputFrom,
+            width: x.inputCount,
+          },
+          output: {
+            cube: result.cube,
+            channel: slice.kernel,
+            channels: slice.kernels,
+            y: y.from,
+            height: y.count,
+            x: x.from,
+            width: x.count,
+          },
+          kernel: { height: axes.y.kernel, width: axes.x.kernel },
+          stride: { y: axes.y.stride, x: axes.x.stride },
+          dilation: { y: axes.y.dilation, x: axes.x.dilation },
+          pads: { top: y.padBegin, bottom: y.padEnd, left: x.padBegin, right: x.padEnd },
+          padValue: zero,
+          weights,
+          banks,
+          sdp,
+          independent: !first,
+          macs: conv.macs === 0 ? 0 : outputs * slice.kernels * perKernel,
+          hardwareMacs: dense,
+        } satisfies ConvLayer);
+        first = false;
+      }
+    }
+  }
+}
+
+interface Slice {
+  readonly groups: number;
+  readonly channel: number;
+  readonly channels: number;
+  readonly kernel: number;
+  readonly kernels: number;
+}
+
+/** Packed weights of a block of groups: kernel and channel of different groups meet in a zero. */
+function weightBlob(
+  { config }: Lowering,
+  conv: Convolution,
+  slice: Slice,
+  perGroup: { channels: number; kernels: number },
+): ConstantBlob {
+  const height = conv.axes.y.kernel;
+  const width = conv.axes.x.kernel;
+  const shape = { kernels: slice.kernels, channels: slice.channels, height, width };
+  return {
+    bytes: packedWeightBytes(shape),
+    make: () => {
+      const own = perGroup.channels * height * width;
+      if (slice.groups === 1)
+        return packWeights(config, {
+          ...shape,
+          data: conv.weights.subarray(slice.kernel * own, (slice.kernel + slice.kernels) * own),
+        });
+      const row = slice.channels * height * width;
+      const data = new Int8Array(slice.kernels * row);
+      for (let k = 0; k < slice.kernels; k++) {
+        const from = (slice.kernel + k) * own;
+        const group = Math.floor(k / perGroup.kernels);
+        data.set(conv.weights.subarray(from, from + own), k * row + group * own);
+      }
+      return packWeights(config, { ...shape, data });
+    },
+  };
+}
+
+/** Operands of X1 and X2 for some kernels, from memory. */
+function sdpPart(stages: Stages, first: number, count: number): SdpPart {
+  const stage = ({ shift, truncate, alu, mul, relu }: Stages['x1']): NonNullable<SdpPart['x1']> => ({
+    mode: 'kernel',
+    type: 'both',
+    alu: 'sum',
+    shift,
+    truncate,
+    relu,
+    constant: {
+      bytes: count * 4,
+      make: () => packOperands(alu.subarray(first, first + count), mul.subarray(first, first + count)),
+    },
+  });
+  return { x1: stage(stages.x1), x2: stage(stages.x2), out: stages.out };
+}
+
+/** A tile of a convolution's output: lines, columns, and the banks for it. */
+export interface ConvTile {
+  readonly y: Span;
+  readonly x: Span;
+  readonly banks: BankPlan;
+}
+
+/**
+ * Tiles of a rectangle of the output for some channels and kernels: as few as the convolution buffer allows, lines cut before columns.
+ * Throws EOPNOTSUPP when not even one output fits.
+ */
+export function tilesOf(
+  { config }: Lowering,
+  node: Node,
+  axes: { readonly y: Axis; readonly x: Axis },
+  block: { readonly channels: number; readonly kernels: number },
+  rectangle?: Pick<Rectangle, 'y' | 'x'>,
+): ConvTile[] {
+  const bytesPerKernel = block.channels * axes.y.kernel * axes.x.kernel;
+  if (bytesPerKernel > MAX_KERNEL_BYTES)
+    throw nodeError(node, 'EOPNOTSUPP', `${bytesPerKernel} bytes per kernel, at most ${MAX_KERNEL_BYTES}`);
+  const footprint = { channels: block.channels, kernels: block.kernels, bytesPerKernel };
+  const { from, to } = rectangle?.x ?? { from: 0, to: axes.x.output };
+  for (let outputs = to - from; outputs >= 1; outputs = Math.floor(outputs / 2)) {
+    const columns = cutAxis(axes.x, MAX_CUBE, { from, to, outputs });
+    if (columns === undefined) break;
+    const widest = Math.max(...columns.map((x) => x.inputCount));
+    const lines = maxLines(config, { ...footprint, width: widest });
+    const rows = lines < 1 ? undefined : cutAxis(axes.y, lines, rectangle?.y);
+    if (rows === undefined) continue;
+    return columns.flatMap((x) =>
+      rows.map((y) => {
+        const conv: ConvFootprint = { ...footprint, width: x.inputCount, height: y.inputCount };
+        const banks = planBanks(config, conv);
+        if (banks === undefined) throw new Error('maxLines and planBanks disagree');
+        return { y, x, banks };
+      }),
+    );
+  }
+  const group = align(Math.min(block.kernels, config.atomicK) * bytesPerKernel, 128);
+  throw nodeError(
+    node,
+    'EOPNOTSUPP',
+    `a group of kernels (${group} bytes) and the lines of one output do not fit the convolution buffer`,
+  );
+}
