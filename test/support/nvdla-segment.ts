@@ -8,7 +8,7 @@ import {
   unpackFeatures,
 } from '../../src/compiler/targets/index.js';
 import type { AccelFile } from '../../src/core/accel-file.js';
-import { createBuffer } from './nvdla-job.js';
+import { createBuffer } from '../../src/testing/adapters/nvdla-job.js';
 
 /** Tensors by name, row-major. uint8 tensors are given and returned as the int8 that is 128 less. */
 export async function runSegment(
