@@ -4,6 +4,7 @@ export * from './clock.js';
 export * from './disposable.js';
 export * from './errors.js';
 export * from './id-table.js';
+export * from './int-map.js';
 export * from './memory.js';
 export * from './range-allocator.js';
 export * from './register-file.js';

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { IdTable } from '../../src/base/id-table.js';
+import { IntMap } from '../../src/base/int-map.js';
 import { RangeAllocator } from '../../src/base/range-allocator.js';
 
 describe('an id table', () => {
@@ -41,6 +42,35 @@ describe('an id table', () => {
   });
 });
 
+describe('an integer map', () => {
+  it('behaves as a Map under any history', () => {
+    // Few keys, many of which fall on one place of a small table.
+    const key = fc.oneof(fc.nat(20), fc.integer({ min: 0xffffffe0, max: 0xffffffff }));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.constantFrom('set', 'delete'), key)), (history) => {
+        const map = new IntMap<number>();
+        const model = new Map<number, number>();
+        for (const [i, [what, at]] of history.entries()) {
+          if (what === 'set') {
+            map.set(at, i);
+            model.set(at, i);
+          } else assert.equal(map.delete(at), model.delete(at));
+          assert.equal(map.size, model.size);
+          for (const [held, value] of model) assert.equal(map.get(held), value);
+          assert.equal(map.has(at), model.has(at));
+        }
+        const sorted = [...map.values()].sort((a, b) => a - b);
+        assert.deepEqual(
+          sorted,
+          [...model.values()].sort((a, b) => a - b),
+        );
+        map.clear();
+        assert.equal(map.size, 0);
+      }),
+    );
+  });
+});
+
 describe('a range allocator', () => {
   it('gives the lowest gap that fits, aligned', () => {
     const ranges = new RangeAllocator(0x1000, 0x10000);
@@ -57,6 +87,48 @@ describe('a range allocator', () => {
     assert.equal(ranges.reserve(15, 2), false);
     assert.equal(ranges.free(5), undefined);
     assert.equal(ranges.allocate(0), undefined);
+  });
+
+  it('always gives the lowest place, whatever was taken and freed before', () => {
+    const step = fc.tuple(
+      fc.constantFrom('allocate', 'allocate', 'reserve', 'free'),
+      fc.integer({ min: 0, max: 63 }),
+      fc.integer({ min: 1, max: 9 }),
+      fc.constantFrom(1, 4),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (history) => {
+        const ranges = new RangeAllocator(8, 56);
+        const taken = new Array<number>(64).fill(0);
+        taken.fill(-1, 0, 8);
+        const sizes = new Map<number, number>();
+        const fits = (at: number, size: number): boolean =>
+          at + size <= 64 && taken.slice(at, at + size).every((one) => one === 0);
+        for (const [what, at, size, align] of history) {
+          let where: number | undefined;
+          if (what === 'free') {
+            assert.equal(ranges.sizeOf(at), sizes.get(at));
+            assert.equal(ranges.free(at), sizes.get(at));
+            taken.fill(0, at, at + (sizes.get(at) ?? 0));
+            sizes.delete(at);
+            continue;
+          }
+          if (what === 'reserve') where = ranges.reserve(at, size) ? at : undefined;
+          else where = ranges.allocate(size, align);
+          const expected =
+            what === 'reserve'
+              ? fits(at, size)
+                ? at
+                : undefined
+              : taken.findIndex((_, place) => place % align === 0 && fits(place, size));
+          assert.equal(where ?? -1, expected ?? -1);
+          if (where === undefined) continue;
+          taken.fill(1, where, where + size);
+          sizes.set(where, size);
+          assert.equal(ranges.count, sizes.size);
+        }
+      }),
+    );
   });
 
   it('never overlaps and is whole again when all is freed', () => {
