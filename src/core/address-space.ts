@@ -1,6 +1,7 @@
 // One client's view of memory as a device sees it: an IOMMU domain and the addresses in it.
 // Not a page table: the bus's IOMMU has it.
 import { AccelError } from '../base/errors.js';
+import { IntMap } from '../base/int-map.js';
 import { PAGE_SIZE } from '../base/memory.js';
 import { RangeAllocator } from '../base/range-allocator.js';
 import type { GemObject } from './gem.js';
@@ -22,6 +23,7 @@ export interface AddressSpaceOptions {
 }
 
 interface Placed {
+  readonly gem: GemObject;
   readonly iova: number;
   users: number;
 }
@@ -31,7 +33,8 @@ export class AddressSpace implements Disposable {
   readonly domain: IommuDomain;
   readonly #ranges: RangeAllocator;
   readonly #align: number;
-  readonly #placed = new Map<GemObject, Placed>();
+  /** By the object's id. */
+  readonly #placed = new IntMap<Placed>();
 
   constructor({ domain, start, size, align = PAGE_SIZE }: AddressSpaceOptions) {
     if (start % PAGE_SIZE !== 0 || size % PAGE_SIZE !== 0) {
@@ -49,7 +52,7 @@ export class AddressSpace implements Disposable {
    * @throws AccelError ENOSPC when no gap fits
    */
   map(gem: GemObject, access: 'read' | 'write' | 'read-write' = 'read-write'): number {
-    const placed = this.#placed.get(gem);
+    const placed = this.#placed.get(gem.id);
     if (placed !== undefined) {
       placed.users++;
       return placed.iova;
@@ -64,19 +67,19 @@ export class AddressSpace implements Disposable {
       this.#ranges.free(iova);
       throw error;
     }
-    this.#placed.set(gem.get(), { iova, users: 1 });
+    this.#placed.set(gem.id, { gem: gem.get(), iova, users: 1 });
     return iova;
   }
 
   /** Takes back one map. Nothing happens for a buffer that is not mapped. */
   unmap(gem: GemObject): void {
-    const placed = this.#placed.get(gem);
+    const placed = this.#placed.get(gem.id);
     if (placed === undefined || --placed.users > 0) return;
-    this.#drop(gem, placed);
+    this.#drop(placed);
   }
 
   iovaOf(gem: GemObject): number | undefined {
-    return this.#placed.get(gem)?.iova;
+    return this.#placed.get(gem.id)?.iova;
   }
 
   /** Buffers mapped. */
@@ -86,14 +89,14 @@ export class AddressSpace implements Disposable {
 
   /** Unmaps everything. */
   [Symbol.dispose](): void {
-    for (const [gem, placed] of this.#placed) this.#drop(gem, placed);
+    for (const placed of [...this.#placed.values()]) this.#drop(placed);
     this.domain[Symbol.dispose]();
   }
 
-  #drop(gem: GemObject, placed: Placed): void {
-    this.#placed.delete(gem);
-    this.domain.unmap(placed.iova, gem.size);
-    this.#ranges.free(placed.iova);
+  #drop({ gem, iova }: Placed): void {
+    this.#placed.delete(gem.id);
+    this.domain.unmap(iova, gem.size);
+    this.#ranges.free(iova);
     gem.put();
   }
 }

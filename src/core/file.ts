@@ -2,6 +2,7 @@
 // Not the client's side: that is accel-file.ts.
 import { AccelError } from '../base/errors.js';
 import { IdTable } from '../base/id-table.js';
+import { IntMap } from '../base/int-map.js';
 import type { AccelDevice } from './device.js';
 import { EventQueue } from './events.js';
 import type { GemObject } from './gem.js';
@@ -22,6 +23,7 @@ export const CLOSE_WAIT_NS = 1e9;
 
 /** Handles of a file to one object. */
 interface Handles {
+  readonly gem: GemObject;
   /** The handle that PRIME import answers with. */
   first: number;
   count: number;
@@ -39,7 +41,8 @@ export class ClientFile<Hw = unknown, Own = unknown> {
   /** Sync objects by handle, from 1. */
   readonly syncobjs = new IdTable<Syncobj>();
   readonly #handles = new IdTable<GemObject>();
-  readonly #byObject = new Map<GemObject, Handles>();
+  /** By the object's id. */
+  readonly #byObject = new IntMap<Handles>();
   readonly #busy = new Map<string, BusyTime>();
   readonly #entities = new Set<FileEntity>();
   #closed = false;
@@ -64,8 +67,8 @@ export class ClientFile<Hw = unknown, Own = unknown> {
       throw new AccelError('ENOSPC', { field: 'handle', reason: 'no handle is free' });
     gem.get();
     gem.handles++;
-    const known = this.#byObject.get(gem);
-    if (known === undefined) this.#byObject.set(gem, { first: handle, count: 1 });
+    const known = this.#byObject.get(gem.id);
+    if (known === undefined) this.#byObject.set(gem.id, { gem, first: handle, count: 1 });
     else known.count++;
     return handle;
   }
@@ -86,7 +89,7 @@ export class ClientFile<Hw = unknown, Own = unknown> {
 
   /** A handle this file has to `gem`. */
   handleOf(gem: GemObject): number | undefined {
-    return this.#byObject.get(gem)?.first;
+    return this.#byObject.get(gem.id)?.first;
   }
 
   /** @throws AccelError EINVAL for a handle this file does not have */
@@ -95,9 +98,9 @@ export class ClientFile<Hw = unknown, Own = unknown> {
     if (gem === undefined) {
       throw new AccelError('EINVAL', { field: 'handle', reason: `${handle} is not a handle of this file` });
     }
-    const known = this.#byObject.get(gem)!;
+    const known = this.#byObject.get(gem.id)!;
     if (--known.count === 0) {
-      this.#byObject.delete(gem);
+      this.#byObject.delete(gem.id);
       this.device.driver.gemClose?.(this, gem);
     } else if (known.first === handle) known.first = this.#anotherHandle(gem);
     gem.handles--;
@@ -110,8 +113,8 @@ export class ClientFile<Hw = unknown, Own = unknown> {
   }
 
   /** The distinct objects this file has handles to. */
-  objects(): IterableIterator<GemObject> {
-    return this.#byObject.keys();
+  objects(): GemObject[] {
+    return Array.from(this.#byObject.values(), ({ gem }) => gem);
   }
 
   /** What mmap takes for this object. */
@@ -135,7 +138,7 @@ export class ClientFile<Hw = unknown, Own = unknown> {
         reason: `no buffer at 0x${offset.toString(16)}`,
       });
     }
-    if (!this.#byObject.has(gem)) {
+    if (!this.#byObject.has(gem.id)) {
       throw new AccelError('EACCES', { call, field: 'offset', reason: 'the buffer is not of this file' });
     }
     if (!(length > 0) || length > gem.size) {
@@ -229,7 +232,7 @@ export class ClientFile<Hw = unknown, Own = unknown> {
     for (const syncobj of this.syncobjs.clear()) syncobj.put();
     for (const gem of this.#handles.clear()) {
       gem.handles--;
-      if (this.#byObject.delete(gem)) this.device.driver.gemClose?.(this, gem);
+      if (this.#byObject.delete(gem.id)) this.device.driver.gemClose?.(this, gem);
       gem.put();
     }
     this.device.driver.close(this.own, this);

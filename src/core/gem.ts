@@ -31,6 +31,8 @@ export class MmapOffsets {
   }
 }
 
+let gems = 0;
+
 export interface GemOptions {
   readonly memory: SystemMemory;
   /** Rounded up to whole pages. */
@@ -40,6 +42,8 @@ export interface GemOptions {
 
 /** A buffer. Made with one reference, which the maker owns; the last put frees the pages. */
 export class GemObject {
+  /** Unique in this process. */
+  readonly id = ++gems;
   /** Bytes, whole pages. */
   readonly size: number;
   /** Offset in DRAM, page aligned. */
