@@ -306,6 +306,16 @@ describe('a convolution on NVDLA that cannot be', () => {
     ['Winograd', { 'CSC.D_MISC_CFG': 1 }, /Winograd/],
     ['compressed weights', { 'CDMA.D_WEIGHT_FORMAT': 1 }, /compressed/],
     ['an accumulator of another shape', { 'CACC.D_DATAOUT_SIZE_0': 5 }, /CACC expects 6x1x1/],
+    [
+      'lines that do not fit the data banks',
+      { 'CDMA.D_DATAIN_SIZE_0': 0x1fff, 'CDMA.D_DATAIN_SIZE_1': 0x7, 'CSC.D_WEIGHT_SIZE_EXT_1': 0x7 },
+      /1 lines of 65536 bytes do not fit 1 data banks/,
+    ],
+    [
+      'a kernel group that does not fit the weight banks',
+      { 'CSC.D_WEIGHT_SIZE_EXT_0': 0x1f_001f, 'CSC.D_WEIGHT_SIZE_EXT_1': 0x7, 'CDMA.D_DATAIN_SIZE_1': 0x7 },
+      /group of 8192 bytes does not fit 1 weight banks/,
+    ],
     ['fewer weight bytes than kernels', { 'CDMA.D_WEIGHT_BYTES': 0 }, /weightBytes/],
   ];
   for (const [title, values, message] of cases) {

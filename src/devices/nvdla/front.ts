@@ -1,7 +1,7 @@
 // The front of NVDLA: the CSB window, the units' register groups, what starts when, completion and interrupts.
 // Not a data path: an operation becomes one engine command (plan/), computed in engine/. Fact sheet sections 1.2 to 1.5.
 import type { Register, RegisterTable } from '../../base/registers.js';
-import { AccelError } from '../../base/errors.js';
+import { AccelError, errnoName } from '../../base/errors.js';
 import type { DevicePort, EngineHandle, RegisterStatus, VirtualDevice } from '../../bus/port.js';
 import {
   configs,
@@ -271,6 +271,14 @@ export class NvdlaDevice implements VirtualDevice {
   #complete(plan: Plan, units: readonly Unit[], result: Int32Array): void {
     this.#plans.delete(plan);
     plan.release();
+    const status = result[resultWord.status];
+    if (status !== 0) {
+      const error = errnoName(status) ?? status;
+      this.#port.guestError(
+        `${error}: a layer beyond what the engine can hold: the operation does not complete`,
+      );
+      return;
+    }
     let bits = 0;
     for (const unit of units) {
       if (unit.name === 'SDP') this.#units.SDP.set('D_STATUS', result[resultWord.unequal]);

@@ -1,5 +1,6 @@
 // The engine of NVDLA: decodes a command and runs the units it names.
 // Not a front: no registers, no device addresses, no order between operations.
+import { AccelError } from '../../../base/errors.js';
 import type { Engine, EngineContext } from '../../../bus/port.js';
 import { CDP_TILE_BYTES, normalise } from './cdp.js';
 import {
@@ -20,7 +21,7 @@ import { LUT_BYTES } from './lut.js';
 import { PDP_SCRATCH, pool } from './pdp.js';
 import { SDP_SCRATCH, SdpPath, type SdpProgram } from './sdp.js';
 
-/** Words of a result: status (0), saturated accumulator outputs, SDP's comparison found a difference. */
+/** Words of a result: status (0, or an errno when the layer is beyond the engine), saturated accumulator outputs, SDP's comparison found a difference. */
 export const resultWord = { status: 0, saturated: 1, unequal: 2 } as const;
 
 /** Rows of accumulator output that pass from the convolution to SDP at a time stay within this, when one row does. */
@@ -75,7 +76,15 @@ export function engine(context: EngineContext): Engine {
 
   /** Convolution, SDP and PDP behind it, a band of rows after the other. */
   function runConv(command: CommandReader, result: Int32Array): void {
-    const layer = prepareConv(convKernels, command.block(convLayout), convScratch);
+    const params = command.block(convLayout);
+    let layer;
+    try {
+      layer = prepareConv(convKernels, params, convScratch);
+    } catch (error) {
+      if (!(error instanceof AccelError)) throw error;
+      result[resultWord.status] = error.errno;
+      return;
+    }
     const own = command.word() >>> 0;
     const program = readSdp(command);
     const { atom, width, height } = program.sdp;

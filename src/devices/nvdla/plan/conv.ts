@@ -113,7 +113,7 @@ function readParams(plan: Plan, out: ConvShape): ConvParams {
   };
 }
 
-/** Data and weights share the convolution buffer; a group of kernels must fit into its part. */
+/** Data and weights share the convolution buffer; the lines under a kernel, and a group of kernels, must fit their parts. */
 function checkBuffer(plan: Plan, params: ConvParams): void {
   const { CDMA, CSC } = plan.units;
   const { banks, bytesPerEntry, entriesPerBank } = plan.config.cbuf;
@@ -129,8 +129,18 @@ function checkBuffer(plan: Plan, params: ConvParams): void {
     throw new Refused(`CDMA: ${dataBanks} data and ${weightBanks} weight banks, there are ${banks}`);
   }
   const { kernelWidth, kernelHeight, kernelChannels, kernels } = params;
+  const bank = entriesPerBank * bytesPerEntry;
+  // Products need all lines that a kernel spans.
+  const lines = Math.min(params.height, (kernelHeight - 1) * params.dilationY + 1);
+  const pixel =
+    params.image === 0 ? Math.ceil(params.channels / plan.config.atom) * plan.config.atom : params.channels;
+  if (lines * params.width * pixel > dataBanks * bank) {
+    throw new Refused(
+      `CDMA: ${lines} lines of ${params.width * pixel} bytes do not fit ${dataBanks} data banks`,
+    );
+  }
   const group = Math.min(kernels, plan.config.atomicK) * kernelWidth * kernelHeight * kernelChannels;
-  if (group > weightBanks * entriesPerBank * bytesPerEntry) {
+  if (group > weightBanks * bank) {
     throw new Refused(`CDMA: a kernel group of ${group} bytes does not fit ${weightBanks} weight banks`);
   }
 }
