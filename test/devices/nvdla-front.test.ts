@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Register } from '../../src/base/registers.js';
 import { registerMaps, type UnitName } from '../../src/hw/nvdla/config.js';
-import { Faults } from '../../src/machine/faults.js';
 import { traceNames } from '../../src/devices/nvdla/index.js';
 import { NvdlaRig } from '../support/nvdla-rig.js';
 
@@ -267,31 +266,6 @@ describe('NVDLA operations', () => {
     }
     // Only now is the layer looked at: the reset value of the precision is int16.
     assert.match(rig.guestErrors.join(), /int16 is not modelled/);
-  });
-});
-
-describe('NVDLA faults on demand', () => {
-  it('raise the line once with nothing in the status', async () => {
-    const faults = new Faults();
-    const rig = new NvdlaRig('nv_small', { mebibytes: 64, faults });
-    const seen: number[] = [];
-    rig.slot.line(0).connect(() => seen.push(read(rig, 'GLB.S_INTR_STATUS')));
-    faults.arm('spurious-irq');
-    armCopy(rig, { output: 0xa000_0000 });
-    await rig.clock.settle();
-    assert.deepEqual(seen, [0]);
-    assert.equal(rig.slot.line(0).level, false);
-  });
-
-  it('lose an operation to a memory error, which GEC shows', async () => {
-    const faults = new Faults();
-    const rig = new NvdlaRig('nv_small', { mebibytes: 64, faults });
-    faults.arm('ecc');
-    armCopy(rig);
-    await rig.clock.settle();
-    assert.equal(read(rig, 'GEC.ERRSLICE0_MISSIONERR_STATUS'), 1);
-    assert.equal(read(rig, 'GLB.S_INTR_STATUS'), 0);
-    assert.equal(read(rig, 'SDP.S_STATUS'), 1);
   });
 });
 

@@ -77,14 +77,14 @@ export class NvdlaRig {
   readonly config: string;
   readonly #mapped: { iova: number; end: number; physical: number }[] = [];
 
-  constructor(config: string, options: { mebibytes?: number; faults?: FaultHooks } = {}) {
+  constructor(config: string, options: { mebibytes?: number } = {}) {
     this.config = config;
     this.memory = new BumpMemory(options.mebibytes ?? 256);
     this.slot = new Slot({
       name: 'nvdla',
       clock: this.clock,
       memory: this.memory,
-      faults: options.faults ?? noFaults,
+      faults: noFaults,
       irqs: 1,
       engine: (name) => this.#engine(name),
       guestError: (text) => {

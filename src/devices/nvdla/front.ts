@@ -244,14 +244,6 @@ export class NvdlaDevice implements VirtualDevice {
   /** Plans and submits one operation. One that cannot be stays armed and running, as hardware would hang. */
   #launch(engine: EngineName, units: readonly Unit[], write: (plan: Plan) => void): void {
     for (const unit of units) unit.running = true;
-    const { faults, clock } = this.#port;
-    if (faults.take('spurious-irq')) this.#glb.spurious(clock);
-    if (faults.take('ecc')) {
-      // Ours: the record names the error slices, not what they do to an operation.
-      this.#units.GEC.set('ERRSLICE0_MISSIONERR_STATUS', 1);
-      this.#port.guestError('uncorrectable error in the convolution buffer (injected)');
-      return;
-    }
     const plan = new Plan(this.#port, this.config, this.#units, this.#luts, this.#writer);
     try {
       write(plan);

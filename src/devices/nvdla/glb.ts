@@ -1,6 +1,5 @@
 // GLB's interrupt registers: status (write one to clear), mask, set; the level of the one line follows from them.
 // Not the units that raise them. Fact sheet section 1.4.
-import type { Clock } from '../../base/clock.js';
 import type { IrqLine } from '../../bus/port.js';
 import type { UnitHandler } from './unit.js';
 
@@ -40,12 +39,6 @@ export class Glb {
   raise(bits: number): void {
     this.#status |= bits;
     this.#updateInterrupt();
-  }
-
-  /** The line rises although nothing happened, and falls again. */
-  spurious(clock: Clock): void {
-    this.#line.set(true);
-    clock.post(() => this.#updateInterrupt());
   }
 
   reset(): void {
