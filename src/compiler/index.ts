@@ -4,3 +4,4 @@ export * from './ir/index.js';
 export * from './targets/index.js';
 export { importOnnx, type ImportOptions } from './onnx/import.js';
 export * from './passes/index.js';
+export * from './quantize/index.js';

@@ -51,7 +51,7 @@ const dataInputs: Readonly<Record<string, number>> = {
   Unsqueeze: 1,
 };
 
-/** Operators that commute with dequantisation by one scale: they pick elements, or compare them. */
+/** Operators that commute with dequantisation by one scale: they pick elements, or compare them. Concat is one too. */
 const moves = new Set([
   'Reshape',
   'Flatten',
@@ -121,17 +121,24 @@ class Conversion {
 
   /** DQ -> a node that moves elements: the node moves the integers, and DQ comes after it. */
   pushDown(node: Node): void {
-    if (!moves.has(node.op) || node.op === 'Opaque' || node.activation !== undefined) return;
+    if (node.op !== 'Concat' && !moves.has(node.op)) return;
+    if (node.op === 'Opaque' || node.activation !== undefined) return;
     if (node.outputs.length !== 1 || node.inputs[0]!.type !== 'float32') return;
-    const from = this.#behind(node.inputs[0]);
-    const dequantize = this.#rewriter.producer(node.inputs[0]) as NodeOf<'DequantizeLinear'> | undefined;
-    if (from === undefined || dequantize === undefined || from.quantization!.scale.length !== 1) return;
+    const data = node.op === 'Concat' ? node.inputs : node.inputs.slice(0, 1);
+    const from = data.map((value) => this.#behind(value));
+    const lead = from[0];
+    if (lead?.quantization?.scale.length !== 1) return;
+    if (from.some((value) => value?.type !== lead.type || !alike(value.quantization, lead.quantization)))
+      return;
+    const dequantize = this.#rewriter.producer(node.inputs[0])!;
     const output = node.outputs[0]!;
-    const moved = createNode(node.op, [from, ...node.inputs.slice(1)], node.attributes as never, {
-      name: node.name,
-      outputs: [this.#rewriter.unique(`${output.name}_quantized`)],
-    }) as Node;
-    moved.outputs[0]!.quantization = from.quantization;
+    const moved = createNode(
+      node.op,
+      [...from, ...node.inputs.slice(data.length)],
+      node.attributes as never,
+      { name: node.name, outputs: [this.#rewriter.unique(`${output.name}_quantized`)] },
+    ) as Node;
+    moved.outputs[0]!.quantization = lead.quantization;
     const after = createNode('DequantizeLinear', [moved.outputs[0], ...dequantize.inputs.slice(1)], {
       axis: 0,
     });

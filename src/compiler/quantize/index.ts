@@ -1,0 +1,4 @@
+// Post-training quantisation. One place to import it from outside.
+// Not needed for models that are quantised already: optimize() reads those.
+export type { Calibration, Range, RangeMethod } from './observe.js';
+export { quantize, type QuantizeOptions } from './quantize.js';
