@@ -142,8 +142,12 @@ export const CONV_SCRATCH = 16 << 20;
 const BLOCK_BYTES = 256 << 10;
 /** Outputs of a block at most: their places take 8 bytes each. */
 const BLOCK_OUTPUTS = 4096;
-/** With so few outputs a kernel is used too seldom to be worth packing. */
-const FEW_OUTPUTS = 3;
+/**
+ * With so few outputs a kernel is used too seldom to be worth packing: measured break-even with blocks of 32 and more
+ * channels, and with shorter ones.
+ */
+const FEW_OUTPUTS = { long: 10, short: 1 };
+const LONG_BLOCK = 32;
 /** Products of -128 by -128 whose sum 32 bits hold, with one to spare for rounding. */
 const SAFE_PRODUCTS = 131071;
 const TABLE_BYTES = 512;
@@ -221,7 +225,8 @@ export class ConvLayer {
         params.jointRows,
       ) >
         SAFE_PRODUCTS * 128;
-    this.#path = wide ? 'wide' : outWidth * outHeight * params.batches <= FEW_OUTPUTS ? 'dot' : 'panels';
+    const few = Math.min(params.atomicC, kernelChannels) >= LONG_BLOCK ? FEW_OUTPUTS.long : FEW_OUTPUTS.short;
+    this.#path = wide ? 'wide' : outWidth * outHeight * params.batches <= few ? 'dot' : 'panels';
 
     let at = align16(scratch.address);
     const end = scratch.address + scratch.bytes;
@@ -427,8 +432,8 @@ export class ConvLayer {
         continue;
       }
       this.#fetch(this.#pixel, first, from, right - left, to + left * channels * 2, batch);
-      this.#kernels.convFill(to, pad, left * channels);
-      this.#kernels.convFill(to + right * channels * 2, pad, (pixels - right) * channels);
+      if (left > 0) this.#kernels.convFill(to, pad, left * channels);
+      if (right < pixels) this.#kernels.convFill(to + right * channels * 2, pad, (pixels - right) * channels);
     }
   }
 
