@@ -41,8 +41,8 @@ export interface MachineDevice {
   readonly faults: Faults;
   /** Undefined on a bare machine. */
   readonly accel: AccelDevice<unknown> | undefined;
-  /** Mistakes reported so far. */
-  readonly guestErrors: ReadonlySet<string>;
+  /** Mistakes reported so far, each once; clear it to hear of the same again. */
+  readonly guestErrors: Set<string>;
   /** Commands its engines are at work on now. */
   readonly inFlight: number;
 }

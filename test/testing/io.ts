@@ -1,7 +1,7 @@
 // Collects what a command writes; no terminal, no colours.
 // Not a terminal emulator.
 import pc from 'picocolors';
-import type { CommandIo } from '../../src/node/cli/columns.js';
+import type { CommandIo } from '../../src/node/cli/io.js';
 
 export function collected(): CommandIo & { stdout: string; stderr: string } {
   const io = {

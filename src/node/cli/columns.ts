@@ -1,17 +1,6 @@
-// Columns as people read them, and where a command writes.
+// Columns as people read them.
 // Not JSON: with --json nothing here is used.
-import type pc from 'picocolors';
-
-export type Colours = ReturnType<typeof pc.createColors>;
-
-/** What a command writes to. */
-export interface CommandIo {
-  out(text: string): void;
-  err(text: string): void;
-  /** Standard error is a terminal: progress may be shown. */
-  readonly terminal: boolean;
-  readonly colours: Colours;
-}
+import type { Colours } from './io.js';
 
 /** Width on screen: colour codes have none. */
 function width(text: string): number {
@@ -19,7 +8,7 @@ function width(text: string): number {
   return text.replace(/\x1b\[\d+m/g, '').length;
 }
 
-/** Rows under a head, columns padded. `right` are the columns of numbers. */
+/** Rows under a head (none when all its names are empty), columns padded. `right` are the columns of numbers. */
 export function columns(
   head: readonly string[],
   rows: readonly (readonly string[])[],
@@ -36,5 +25,6 @@ export function columns(
       })
       .join('  ')
       .trimEnd();
-  return [line(head.map((name) => colours.dim(name))), ...rows.map(line)].join('\n') + '\n';
+  const top = head.some((name) => name !== '') ? [line(head.map((name) => colours.dim(name)))] : [];
+  return [...top, ...rows.map(line)].join('\n') + '\n';
 }

@@ -9,7 +9,8 @@ import {
   type EngineKind,
 } from '../../testing/index.js';
 import { suiteSystem } from '../suite-system.js';
-import { columns, type CommandIo } from './columns.js';
+import { columns } from './columns.js';
+import type { CommandIo } from './io.js';
 
 export interface ConformOptions {
   readonly engines: EngineKind | 'both';

@@ -43,6 +43,13 @@ const arrays: Readonly<
   uint64: BigUint64Array,
 };
 
+/** The elements in `buffer` as an array of `dataType`. @throws AccelError EOPNOTSUPP for types without an array */
+export function arrayOf(dataType: string, buffer: ArrayBuffer): InputArray {
+  const Type = arrays[dataType];
+  if (Type === undefined) throw new AccelError('EOPNOTSUPP', { reason: `arrays of type ${dataType}` });
+  return new Type(buffer);
+}
+
 const PICTURES = new Set(['.png', '.jpg', '.jpeg', '.pgm', '.ppm', '.pnm']);
 
 /** @throws AccelError ENOENT, EISDIR as EINVAL, EACCES: with the path */

@@ -1,0 +1,147 @@
+// The command line: which commands and options there are, and what a command's end means for the exit code.
+// Not the commands: each has its file.
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_BOARD } from '../system.js';
+import { addConform } from './conform.js';
+import { info, ls } from './info.js';
+import { errorLine, UsageError, type CommandIo } from './io.js';
+import { run, type RunOptions } from './run.js';
+import { Recorder } from './trace.js';
+import { verify, type VerifyOptions } from './verify.js';
+
+/** 0: done. 1: failed. 2: called wrongly. */
+export type ExitCode = 0 | 1 | 2;
+
+/** Runs one command line, without the program's name. Never throws, never ends the process. */
+export async function cli(args: readonly string[], io: CommandIo): Promise<ExitCode> {
+  let code: ExitCode = 0;
+  const program = commands(io, (held) => {
+    if (!held) code = 1;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return code;
+  } catch (error) {
+    // Help and version end with an error too; commander has written what there is to say.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    io.err(`accel: ${errorLine(error)}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
+  const program = new Command('accel')
+    .description('Compute accelerators: virtual devices, their drivers, models on them')
+    .version('0.1.0')
+    .enablePositionalOptions();
+  harden(program, io);
+
+  const device = (): Option =>
+    new Option('-d, --device <name>', `board or accelN, see accel ls (default ${DEFAULT_BOARD})`);
+  const engines = (): Option =>
+    new Option('--engines <where>', 'data paths in this thread or in workers')
+      .choices(['inline', 'worker'])
+      .default('inline');
+  const fallback = (): Option =>
+    new Option('--fallback <who>', 'who computes what the device does not take')
+      .choices(['host', 'forbid'])
+      .default('host');
+  const json = (): Option => new Option('--json', 'print JSON');
+
+  const runCommand = (): Command =>
+    harden(new Command('run'), io)
+      .description('run an ONNX model on a device')
+      .argument('<model>', 'ONNX file; NAME.accel.json beside it says how inputs are prepared')
+      .option(
+        '-i, --input <file...>',
+        'pictures or raw .bin files: one per input, NAME=FILE, or many for one input',
+      )
+      .addOption(device())
+      .option('-k, --top <count>', 'results to show', positive, 5)
+      .option('-o, --out <folder>', 'write the outputs as .bin files')
+      .addOption(engines())
+      .addOption(fallback())
+      .addOption(json());
+
+  program.addCommand(
+    runCommand().action(async (model: string, options: RunOptions) => run(model, options, io)),
+  );
+
+  program
+    .command('ls')
+    .description('list the devices')
+    .addOption(json())
+    .action((options: { json?: boolean }) => ls(options, io));
+
+  program
+    .command('info')
+    .description('say what a device is and what its model promises')
+    .argument('[device]', 'board or accelN')
+    .option('--registers', 'list every register')
+    .addOption(json())
+    .action((name: string | undefined, options: { registers?: boolean; json?: boolean }) =>
+      info(name, options, io),
+    );
+
+  program
+    .command('verify')
+    .description('play golden vectors of a folder on the models, or the cases of a models.json')
+    .argument('<path>', 'folder of vectors, or models.json')
+    .addOption(device())
+    .addOption(engines())
+    .addOption(fallback())
+    .option('--models <names>', 'only these models, by commas', (names: string) => names.split(','))
+    .addOption(json())
+    .action(async (path: string, options: VerifyOptions) => verdict(await verify(path, options, io)));
+
+  addConform(program, io, verdict);
+
+  program
+    .command('trace')
+    .description('run a model and write a Chrome trace of its jobs and register writes')
+    .requiredOption('-o, --output <file>', 'JSON file for Perfetto or chrome://tracing')
+    .argument('<command...>', 'after --: run with its arguments')
+    .passThroughOptions()
+    .allowUnknownOption()
+    .action(async (words: string[], options: { output: string }) => {
+      const [name, ...rest] = words;
+      if (name !== 'run') throw new UsageError(`accel trace runs the command run, not ${name}`);
+      const traced = runCommand().action(async (model: string, runOptions: RunOptions) =>
+        trace(model, runOptions, options.output, io),
+      );
+      await traced.parseAsync(rest, { from: 'user' });
+    });
+  return program;
+}
+
+async function trace(model: string, options: RunOptions, output: string, io: CommandIo): Promise<void> {
+  let recorder: Recorder | undefined;
+  try {
+    await run(model, options, io, {
+      onSystem: (system, device) => {
+        recorder = new Recorder(system, device);
+      },
+    });
+  } finally {
+    recorder?.[Symbol.dispose]();
+  }
+  recorder!.save(output);
+  if (options.json !== true)
+    io.out(`\n${recorder!.events.length} events with ${recorder!.writes} register writes in ${output}\n`);
+}
+
+/** Errors and help go to `io`; nothing ends the process. */
+function harden(command: Command, io: CommandIo): Command {
+  return command.exitOverride().configureOutput({
+    writeOut: (text) => io.out(text),
+    writeErr: (text) => io.err(text),
+    outputError: (text, write) => write(`${text.replace(/^error: /, 'accel: ').trim()}; see accel --help\n`),
+  });
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('a whole number from 1 is needed');
+  return value;
+}

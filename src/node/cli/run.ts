@@ -1,0 +1,212 @@
+// accel run: a model on a device, inputs from files, the results as a table or JSON.
+// Not a benchmark: times are of this run, with everything that happened in it.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { DispatchTimes, MLPlacement } from '../../runtime/index.js';
+import { loadInput, type InputArray, type InputDescriptor } from '../input/load.js';
+import type { EngineKind } from '../system.js';
+import { columns } from './columns.js';
+import { bar, count, percent, time } from './format.js';
+import { UsageError, type CommandIo } from './io.js';
+import { interpret, type OutputResult } from './results.js';
+import { Session, type SessionOptions } from './session.js';
+
+export interface RunOptions {
+  readonly input?: readonly string[];
+  readonly device?: string;
+  readonly top: number;
+  readonly out?: string;
+  readonly engines?: EngineKind;
+  readonly fallback?: 'host' | 'forbid';
+  readonly json?: boolean;
+}
+
+/** One inference of a run. */
+interface RunResult {
+  readonly input: string;
+  readonly outputs: Readonly<Record<string, OutputResult>>;
+  readonly times: DispatchTimes;
+}
+
+/** `hooks.onSystem` lets trace listen to everything. */
+export async function run(
+  model: string,
+  options: RunOptions,
+  io: CommandIo,
+  hooks: Pick<SessionOptions, 'onSystem'> = {},
+): Promise<void> {
+  await using session = await Session.open({ ...options, model, ...hooks }, io);
+  const jobs = inferences(options.input ?? [], session.inputs);
+  const results: RunResult[] = [];
+  for (const [index, files] of jobs.entries()) {
+    const inputs: Record<string, InputArray> = {};
+    for (const input of session.inputs)
+      inputs[input.name] = loadInput(files[input.name]!, input, session.sidecar);
+    const { outputs, times } = await session.infer(inputs);
+    if (options.out !== undefined) save(options.out, outputs, jobs.length > 1 ? `${index}.` : '');
+    results.push({
+      input: Object.values(files).join(', '),
+      times,
+      outputs: Object.fromEntries(
+        Object.entries(outputs).map(([name, elements]) => [
+          name,
+          interpret(name, elements, session.graph.outputs[name]!, session.sidecar, options.top),
+        ]),
+      ),
+    });
+  }
+  if (options.json === true) printJson(model, options, session, results, io);
+  else print(model, session, results, io);
+}
+
+/** Files by input name, per inference: NAME=FILE, files in the order of the inputs, or many files for one input. */
+function inferences(files: readonly string[], inputs: readonly InputDescriptor[]): Record<string, string>[] {
+  const names = inputs.map(({ name }) => name);
+  const wanted = inputs
+    .map(({ name, dataType, shape }) => `${name} (${dataType} [${shape.join(',')}])`)
+    .join(', ');
+  if (files.length === 0) throw new UsageError(`--input is missing: the model takes ${wanted}`);
+  const named = files.map((file) => {
+    const name = names.find((candidate) => file.startsWith(`${candidate}=`));
+    return name === undefined ? { file } : { name, file: file.slice(name.length + 1) };
+  });
+  if (names.length === 1) return named.map(({ file }) => ({ [names[0]!]: file }));
+  if (files.length !== names.length)
+    throw new UsageError(`${files.length} inputs given, the model takes ${names.length}: ${wanted}`);
+  const job: Record<string, string> = {};
+  for (const { name, file } of named) if (name !== undefined) job[name] = file;
+  const rest = names.filter((name) => !(name in job));
+  for (const { name, file } of named) if (name === undefined) job[rest.shift()!] = file;
+  if (names.some((name) => !(name in job)))
+    throw new UsageError(`an input is given twice; the model takes ${wanted}`);
+  return [job];
+}
+
+function save(folder: string, outputs: Readonly<Record<string, InputArray>>, prefix: string): void {
+  mkdirSync(folder, { recursive: true });
+  for (const [name, { buffer, byteOffset, byteLength }] of Object.entries(outputs))
+    writeFileSync(
+      join(folder, `${prefix}${name.replace(/[^\w.-]/g, '_')}.bin`),
+      new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength),
+    );
+}
+
+function printJson(
+  model: string,
+  options: RunOptions,
+  session: Session,
+  results: readonly RunResult[],
+  io: CommandIo,
+): void {
+  const { device, graph } = session;
+  io.out(
+    `${JSON.stringify(
+      {
+        model,
+        device: { board: device.board.name, node: device.accel?.name, driver: device.accel?.driver.name },
+        engines: options.engines ?? 'inline',
+        calibrationInputs: session.calibrated,
+        results,
+        placement: graph.placement(),
+        layers: graph.layers(),
+        buildNs: graph.buildTimes,
+        busy: session.usage(),
+      },
+      undefined,
+      2,
+    )}\n`,
+  );
+}
+
+/** Width of probability bars, cells. */
+const BAR = 24;
+
+function print(model: string, session: Session, results: readonly RunResult[], io: CommandIo): void {
+  const { colours } = io;
+  const { device, graph } = session;
+  const calibrated = session.calibrated === 0 ? '' : `, calibrated with ${session.calibrated} inputs`;
+  io.out(`${colours.bold(basename(model))} on ${device.board.name} (${device.accel?.name})${calibrated}\n`);
+  for (const result of results) {
+    for (const [name, output] of Object.entries(result.outputs)) {
+      io.out(`\n${colours.bold(result.input)} -> ${name}, ${output.type} [${output.shape.join(',')}]\n`);
+      const rows = output.top.map(({ index, label, value, probability }, place) => {
+        const shown = label ?? String(index);
+        return [
+          place === 0 ? colours.bold(shown) : shown,
+          probability === undefined ? '' : colours.cyan(bar(probability, BAR)),
+          probability === undefined ? '' : percent(probability),
+          Number.isInteger(value) ? String(value) : value.toPrecision(6),
+        ];
+      });
+      io.out(columns(['', '', '', ''], rows, { right: [2, 3], colours }));
+    }
+  }
+  io.out(`\n${placementText(graph.placement(), io)}`);
+  io.out(`\n${timesText(session, results, io)}`);
+}
+
+/** Operators by place, their work, and why the host's are there. */
+export function placementText(placement: MLPlacement, io: CommandIo): string {
+  const { colours } = io;
+  const places = [...new Set(placement.operators.map(({ device }) => device))].filter(
+    (name) => name !== 'none',
+  );
+  const rows = places.map((place) => {
+    const here = placement.operators.filter(({ device }) => device === place);
+    const macs = here.reduce((sum, { macs: own }) => sum + own, 0);
+    return [
+      place,
+      String(here.length),
+      count(macs),
+      placement.macs === 0 ? '' : percent(macs / placement.macs),
+      kinds(here.map(({ operator }) => operator)),
+    ];
+  });
+  let text = columns(['placed on', 'operators', 'MACs', 'share', ''], rows, { right: [1, 2, 3], colours });
+  const reasons = new Map<string, string[]>();
+  for (const { device, operator, node, reason } of placement.operators) {
+    if (device !== 'host') continue;
+    const names = reasons.get(reason) ?? [];
+    names.push(`${operator} "${node}"`);
+    reasons.set(reason, names);
+  }
+  for (const [reason, names] of reasons) {
+    const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
+    text += colours.dim(`host: ${names.slice(0, 3).join(', ')}${more}: ${reason}\n`);
+  }
+  return text;
+}
+
+/** `Conv 9, Add 3`. */
+function kinds(operators: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const operator of operators) counts.set(operator, (counts.get(operator) ?? 0) + 1);
+  return [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .map(([operator, number]) => `${operator} ${number}`)
+    .join(', ');
+}
+
+function timesText(session: Session, results: readonly RunResult[], io: CommandIo): string {
+  const { compile, upload } = session.graph.buildTimes;
+  const mean = (stage: keyof DispatchTimes): number =>
+    results.reduce((sum, { times }) => sum + times[stage], 0) / results.length;
+  const stages = [
+    ['compile', compile],
+    ['upload', upload],
+    ['pack inputs', mean('pack')],
+    ['device', mean('device')],
+    ['unpack outputs', mean('unpack')],
+    ['host operators', mean('host')],
+  ] as const;
+  const { colours } = io;
+  const shown = stages.map(([name, ns]) => [name, time(ns)]);
+  const note = results.length > 1 ? ` (mean of ${results.length} inferences)` : '';
+  let text = columns([`time${note}`, ''], shown, { right: [1], colours });
+  const usage = session.usage().filter(({ jobs }) => jobs > 0);
+  if (usage.length > 0) {
+    const rows = usage.map(({ engine, busyNs, jobs }) => [engine, time(busyNs), String(jobs)]);
+    text += `\n${columns(['unit', 'busy', 'jobs'], rows, { right: [1, 2], colours })}`;
+  }
+  return text;
+}

@@ -1,0 +1,165 @@
+// A model on a virtual device of this process: system, context, graph, inputs by files.
+// Not a command: run, trace and verify use it.
+import { basename } from 'node:path';
+import { AccelError } from '../../base/errors.js';
+import type { EngineUsage } from '../../core/usage.js';
+import { boardByName, boards, type MachineDevice } from '../../machine/index.js';
+import {
+  createContext,
+  loadOnnx,
+  type DispatchTimes,
+  type MLContext,
+  type MLGraph,
+} from '../../runtime/index.js';
+import { createHost } from '../host/index.js';
+import {
+  arrayOf,
+  calibrationInputs,
+  readFile,
+  type InputArray,
+  type InputDescriptor,
+} from '../input/load.js';
+import { sidecarFor, type Sidecar } from '../input/sidecar.js';
+import { DEFAULT_BOARD, openSystem, type EngineKind, type System } from '../system.js';
+import type { CommandIo } from './io.js';
+import { UsageError } from './io.js';
+import { Progress } from './progress.js';
+
+/** Most pictures that calibration uses; more add little and cost time. */
+const CALIBRATION_INPUTS = 32;
+
+export interface SessionOptions {
+  readonly model: string;
+  /** Board name or accelN. Default nvdla:nv_large. */
+  readonly device?: string | undefined;
+  readonly engines?: EngineKind | undefined;
+  readonly fallback?: 'host' | 'forbid' | undefined;
+  /** Calibration inputs for a float model whose sidecar names none. */
+  readonly calibration?: ((inputs: readonly InputDescriptor[]) => Record<string, InputArray>[]) | undefined;
+  /** Told once the system exists: for tracing. */
+  onSystem?(system: System, device: MachineDevice): void;
+}
+
+export interface Inference {
+  readonly outputs: Readonly<Record<string, InputArray>>;
+  readonly times: DispatchTimes;
+}
+
+/** A system with the device of that name: a board name, or accelN on a machine with the default board. */
+export function systemFor(name: string | undefined, engines: EngineKind = 'inline', bare = false): System {
+  const wanted = name ?? DEFAULT_BOARD;
+  if (boardByName(wanted) !== undefined) return openSystem({ devices: [wanted], engines, bare });
+  if (/^accel\d+$/.test(wanted)) {
+    const system = openSystem({ engines, bare });
+    if (system.machine.device(wanted) !== undefined) return system;
+    system[Symbol.dispose]();
+    throw new UsageError(`no device ${wanted}: only accel0 exists, a ${DEFAULT_BOARD}; see accel ls`);
+  }
+  throw new UsageError(`no device ${wanted}; there are ${boards.map((board) => board.name).join(', ')}`);
+}
+
+export class Session implements AsyncDisposable {
+  readonly system: System;
+  readonly device: MachineDevice;
+  readonly sidecar: Sidecar | undefined;
+  readonly context: MLContext;
+  readonly graph: MLGraph;
+  /** Pictures or arrays that the float model was calibrated with; 0 for quantised models. */
+  readonly calibrated: number;
+
+  private constructor(
+    parts: Pick<Session, 'system' | 'device' | 'sidecar' | 'context' | 'graph' | 'calibrated'>,
+  ) {
+    this.system = parts.system;
+    this.device = parts.device;
+    this.sidecar = parts.sidecar;
+    this.context = parts.context;
+    this.graph = parts.graph;
+    this.calibrated = parts.calibrated;
+  }
+
+  static async open(options: SessionOptions, io: CommandIo): Promise<Session> {
+    const bytes = readFile(options.model);
+    const sidecar = sidecarFor(options.model);
+    const system = systemFor(options.device, options.engines);
+    let context: MLContext | undefined;
+    try {
+      const device = system.device();
+      options.onSystem?.(system, device);
+      const host = await createHost();
+      context = await createContext({
+        file: system.open(),
+        target: device.board.name,
+        owns: true,
+        clock: system.clock,
+        ...(host === undefined ? {} : { host }),
+      });
+      using progress = new Progress(io, `compiling ${basename(options.model)} for ${device.board.name}`);
+      let calibrated = 0;
+      const graph = await loadOnnx(context, bytes, {
+        name: basename(options.model),
+        fallback: options.fallback ?? 'host',
+        calibration: (inputs) => {
+          progress.step('calibrating');
+          let samples = sidecar === undefined ? [] : calibrationInputs(sidecar, inputs, CALIBRATION_INPUTS);
+          if (samples.length === 0) samples = options.calibration?.(inputs) ?? [];
+          calibrated = samples.length;
+          return samples;
+        },
+        onProgress: (stage) => progress.step(stage),
+      });
+      return new Session({ system, device, sidecar, context, graph, calibrated });
+    } catch (error) {
+      await context?.destroy();
+      system[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** The graph's inputs as files are read for them. */
+  get inputs(): InputDescriptor[] {
+    return Object.entries(this.graph.inputs).map(([name, { dataType, shape }]) => ({
+      name,
+      dataType,
+      shape,
+    }));
+  }
+
+  /** One inference with arrays by input name. */
+  async infer(inputs: Readonly<Record<string, InputArray>>): Promise<Inference> {
+    const { context, graph } = this;
+    const given: Record<string, Awaited<ReturnType<MLContext['createTensor']>>> = {};
+    const made: typeof given = {};
+    try {
+      for (const [name, { dataType, shape }] of Object.entries(graph.inputs)) {
+        const array = inputs[name];
+        if (array === undefined) throw new AccelError('EINVAL', { field: name, reason: 'no input is given' });
+        given[name] = await context.createTensor({ dataType, shape, writable: true });
+        context.writeTensor(given[name], array as InputArray & { buffer: ArrayBuffer });
+      }
+      for (const [name, { dataType, shape }] of Object.entries(graph.outputs))
+        made[name] = await context.createTensor({ dataType, shape, readable: true });
+      const { times } = await context.dispatch(graph, given, made);
+      const outputs: Record<string, InputArray> = {};
+      for (const [name, tensor] of Object.entries(made))
+        outputs[name] = arrayOf(tensor.dataType, await context.readTensor(tensor));
+      return { outputs, times };
+    } finally {
+      for (const tensor of [...Object.values(given), ...Object.values(made)]) tensor.destroy();
+    }
+  }
+
+  /** Busy time per engine since the system was opened. */
+  usage(): EngineUsage[] {
+    const accel = this.device.accel;
+    return accel?.driver.usage?.(accel) ?? [];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.context.destroy();
+    } finally {
+      this.system[Symbol.dispose]();
+    }
+  }
+}

@@ -1,0 +1,107 @@
+// Finds register-level vectors in a folder: C model layers (JSON) and the vendor's traces (cfg).
+// Not a player. The formats' readers are in machine/vectors.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { AccelError } from '../../base/errors.js';
+import { traceNames } from '../../devices/nvdla/index.js';
+import { configs } from '../../hw/nvdla/index.js';
+import { parseCmod, parseTrace, type Vector } from '../../machine/vectors/index.js';
+
+/** A vector not yet read. */
+export interface VectorFile {
+  readonly path: string;
+  readonly name: string;
+  readonly kind: 'layer' | 'trace';
+  /** Configuration by the file or the folder it lies in. */
+  readonly config: string;
+  /** @throws AccelError EINVAL naming the file */
+  load(): Vector;
+}
+
+/** All vectors under `path`, itself a file or a folder, in order of their paths. */
+export function findVectors(path: string): VectorFile[] {
+  const found: VectorFile[] = [];
+  visit(path, found);
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function visit(path: string, found: VectorFile[]): void {
+  if (statSync(path).isDirectory()) {
+    for (const name of readdirSync(path)) visit(join(path, name), found);
+    return;
+  }
+  const config = configOf(path);
+  if (/\.cfg(\.gz)?$/.test(path) && config !== undefined) found.push(trace(path, config));
+  else if (path.endsWith('.json') && config !== undefined) {
+    const head = readFileSync(path, 'utf8').slice(0, 400);
+    if (head.includes('nvdla-layer-trace/')) found.push(layer(path, config));
+  }
+}
+
+/** The nearest folder that is named after a configuration. */
+function configOf(path: string): string | undefined {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    if (Object.hasOwn(configs, basename(folder))) return basename(folder);
+    if (dirname(folder) === folder) return undefined;
+  }
+}
+
+function contents(path: string): Buffer {
+  const bytes = readFileSync(path);
+  return path.endsWith('.gz') ? gunzipSync(bytes) : bytes;
+}
+
+function named<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AccelError('EINVAL', { field: path, reason, cause });
+  }
+}
+
+function layer(path: string, config: string): VectorFile {
+  return {
+    path,
+    config,
+    kind: 'layer',
+    name: basename(path, '.json'),
+    load: () =>
+      named(path, () =>
+        parseCmod(JSON.parse(readFileSync(path, 'utf8')), (file) => contents(join(dirname(path), file))),
+      ),
+  };
+}
+
+function trace(path: string, config: string): VectorFile {
+  const name = basename(path).replace(/\.cfg(\.gz)?$/, '');
+  return {
+    path,
+    config,
+    kind: 'trace',
+    name,
+    load: () =>
+      named(path, () =>
+        parseTrace({
+          name,
+          config,
+          text: contents(path).toString('latin1'),
+          names: traceNames(config),
+          readData: (file) => contents(dataFile(dirname(path), file)).toString('latin1'),
+        }),
+      ),
+  };
+}
+
+/** Memory images lie beside the trace, among the shared ones, or (one picture of all image tests) with nv_small. */
+function dataFile(folder: string, file: string): string {
+  const places = [
+    join(folder, file),
+    join(folder, '../../memory_surface_warehouse', file),
+    ...(/^img_.*_dt\.dat$/.test(file) ? [join(folder, '../../nv_small/img_51x96x4_common_dt.dat')] : []),
+  ];
+  const found = places.flatMap((place) => [place, `${place}.gz`]).find((place) => existsSync(place));
+  if (found === undefined) throw new AccelError('ENOENT', { field: file, reason: 'is not beside the trace' });
+  return found;
+}

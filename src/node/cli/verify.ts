@@ -1,0 +1,112 @@
+// accel verify: golden vectors on the models' registers, or the cases of a models.json through the whole path.
+// Not a test runner: it prints what held and what did not, by kind.
+import { existsSync, statSync } from 'node:fs';
+import { AccelError } from '../../base/errors.js';
+import type { EngineKind } from '../system.js';
+import { columns } from './columns.js';
+import { UsageError, type CommandIo } from './io.js';
+import { Progress } from './progress.js';
+import { verifyModels } from './verify-models.js';
+import { findVectors, type VectorFile } from './vector-files.js';
+import { VectorPlayer, type VectorOutcome } from './vector-player.js';
+
+export interface VerifyOptions {
+  readonly device?: string;
+  readonly engines?: EngineKind;
+  /** Names of models, for a models.json. */
+  readonly models?: readonly string[];
+  readonly fallback?: 'host' | 'forbid';
+  readonly json?: boolean;
+}
+
+/** Resolves to whether everything held. */
+export async function verify(path: string, options: VerifyOptions, io: CommandIo): Promise<boolean> {
+  if (!existsSync(path))
+    throw new AccelError('ENOENT', { field: path, reason: 'there is no such file or folder' });
+  if (statSync(path).isFile() && path.endsWith('models.json')) return verifyModels(path, options, io);
+  if (options.models !== undefined) throw new UsageError(`--models is for a models.json, ${path} is none`);
+  const files = findVectors(path).filter(({ config }) => fits(config, options.device));
+  if (files.length === 0) {
+    const of = options.device === undefined ? '' : ` for ${options.device}`;
+    throw new AccelError('EINVAL', {
+      field: path,
+      reason: `holds no vectors${of}: layer JSON or .cfg traces in a folder named after a configuration`,
+    });
+  }
+  const results = await playAll(files, options, io);
+  const failed = results.filter(({ outcome }) => outcome.verdict === 'failed');
+  if (options.json === true)
+    io.out(`${JSON.stringify({ path, results: results.map(record) }, undefined, 2)}\n`);
+  else print(results, io);
+  return failed.length === 0;
+}
+
+interface Result {
+  readonly file: VectorFile;
+  readonly unit: string;
+  readonly outcome: VectorOutcome;
+}
+
+function fits(config: string, device: string | undefined): boolean {
+  return device === undefined || device === `nvdla:${config}`;
+}
+
+async function playAll(
+  files: readonly VectorFile[],
+  options: VerifyOptions,
+  io: CommandIo,
+): Promise<Result[]> {
+  const players = new Map<string, VectorPlayer>();
+  using progress = new Progress(io, 'vectors');
+  const results: Result[] = [];
+  try {
+    for (const [index, file] of files.entries()) {
+      progress.step(`${index + 1} of ${files.length}: ${file.config} ${file.name}`);
+      let player = players.get(file.config);
+      if (player === undefined)
+        players.set(file.config, (player = new VectorPlayer(`nvdla:${file.config}`, options.engines)));
+      const vector = file.load();
+      results.push({ file, unit: vector.unit, outcome: await player.play(vector) });
+    }
+  } finally {
+    for (const player of players.values()) player[Symbol.dispose]();
+  }
+  return results;
+}
+
+function record({ file, unit, outcome }: Result): Record<string, unknown> {
+  return { name: file.name, path: file.path, kind: file.kind, config: file.config, unit, ...outcome };
+}
+
+function print(results: readonly Result[], io: CommandIo): void {
+  const { colours } = io;
+  const groups = new Map<string, Result[]>();
+  for (const result of results) {
+    const key = `${result.file.config}\t${result.file.kind}\t${result.unit}`;
+    groups.set(key, [...(groups.get(key) ?? []), result]);
+  }
+  const number = (list: readonly Result[], verdict: VectorOutcome['verdict']): number =>
+    list.filter(({ outcome }) => outcome.verdict === verdict).length;
+  const row = (list: readonly Result[]): string[] => {
+    const failed = number(list, 'failed');
+    return [
+      String(number(list, 'passed')),
+      failed === 0 ? '0' : colours.red(String(failed)),
+      String(number(list, 'not modelled')),
+    ];
+  };
+  const rows = [...groups]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, list]) => [...key.split('\t'), ...row(list)]);
+  rows.push([colours.bold('all'), '', '', ...row(results)]);
+  const head = ['configuration', 'kind', 'unit', 'passed', 'failed', 'not modelled'];
+  io.out(columns(head, rows, { right: [3, 4, 5], colours }));
+  for (const { file, outcome } of results)
+    if (outcome.verdict === 'failed')
+      io.out(`${colours.red('failed')} ${file.config} ${file.name}: ${outcome.reason}\n`);
+  const lacking = new Map<string, number>();
+  for (const { outcome } of results)
+    if (outcome.verdict === 'not modelled')
+      lacking.set(outcome.reason, (lacking.get(outcome.reason) ?? 0) + 1);
+  for (const [reason, times] of lacking) io.out(colours.dim(`not modelled ${times}: ${reason}\n`));
+}

@@ -1,0 +1,92 @@
+// From a model to a graph on the device: import, quantise, compile for the context's target, load.
+// Not a compiler: it calls the compiler's steps in order and says how long they took.
+import { AccelError } from '../base/errors.js';
+import {
+  compile,
+  type CompiledProgram,
+  type DataType,
+  type Graph,
+  importOnnx,
+  type ImportOptions,
+  optimize,
+  refuseOpaque,
+  type Shape,
+  type TypedArray,
+} from '../compiler/index.js';
+import type { MLContext } from './context.js';
+import { MLGraph } from './graph.js';
+
+/** Input arrays by name: one sample of real data. */
+export type CalibrationSample = Readonly<Record<string, TypedArray>>;
+
+/** An input that calibration data is asked for. */
+export interface CalibrationInput {
+  readonly name: string;
+  readonly dataType: DataType;
+  readonly shape: Shape;
+}
+
+export interface BuildOptions {
+  /** For messages and reports. */
+  readonly name?: string;
+  /**
+   * `forbid`: every operator that computes must be on the device, or the build fails and says which are not.
+   * Default `host`.
+   */
+  readonly fallback?: 'host' | 'forbid';
+  /** Real inputs of the model; asked for only when a float model has to be quantised. */
+  readonly calibration?: (inputs: readonly CalibrationInput[]) => readonly CalibrationSample[];
+  /** Told what is being done, for progress. */
+  readonly onProgress?: (stage: string) => void;
+}
+
+export interface LoadOptions extends BuildOptions {
+  /** Sizes of symbolic dimensions, and inputs that are known now. */
+  readonly import?: ImportOptions;
+}
+
+/**
+ * An ONNX file as a graph of the context.
+ * @throws AccelError EINVAL for a damaged file; EOPNOTSUPP naming operator, shapes and the rule
+ */
+export async function loadOnnx(
+  context: MLContext,
+  bytes: Uint8Array,
+  options: LoadOptions = {},
+): Promise<MLGraph> {
+  const start = context.ticks.now();
+  options.onProgress?.('importing');
+  const graph = importOnnx(bytes, options.import);
+  if (options.name !== undefined) graph.name = options.name;
+  return buildGraph(context, graph, options, start);
+}
+
+/** Compiles and loads a graph. The graph is the compiler's from now on. */
+export async function buildGraph(
+  context: MLContext,
+  graph: Graph,
+  options: BuildOptions,
+  start = context.ticks.now(),
+): Promise<MLGraph> {
+  refuseOpaque(graph.nodes);
+  optimize(graph);
+  options.onProgress?.('compiling');
+  const program = compile(graph, context.target);
+  if (options.fallback === 'forbid') forbidHost(program);
+  options.onProgress?.('loading');
+  return MLGraph.load(context, program, context.ticks.now() - start);
+}
+
+function forbidHost({ placement, target }: CompiledProgram): void {
+  const [first, ...others] = placement.filter(({ device }) => device === 'host');
+  if (first === undefined) return;
+  const more =
+    others.length === 0
+      ? ''
+      : `; and ${others.length} more: ${[...new Set(others.map(({ operator }) => operator))].join(', ')}`;
+  throw new AccelError('EOPNOTSUPP', {
+    call: 'build',
+    field: `${first.operator} "${first.node}"`,
+    reason: `not on ${target}: ${first.reason}${more}; allow fallback "host" to compute them there`,
+  });
+}
