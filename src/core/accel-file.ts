@@ -41,9 +41,9 @@ export interface AccelFile {
   ioctl(request: number, argument?: Uint8Array, signal?: AbortSignalLike): Promise<number>;
   /** mmap(2) of a GEM object by its fake offset. @throws AccelError EINVAL, EACCES, ENODEV */
   mmap(offset: bigint, length: number): Promise<Mapping>;
-  /** The bits of poll(2) that are ready now. */
+  /** The bits of poll(2) that are ready now; POLLHUP once the device is gone. */
   poll(): number;
-  /** Resolves when one of `events` is ready. */
+  /** Resolves when one of `events` is ready, or with POLLHUP. @throws AccelError EINTR */
   ready(events: number, signal?: AbortSignalLike): Promise<number>;
   /** read(2): whole events. With `nonblock` EAGAIN when there is none. */
   read(buffer: Uint8Array, options?: { nonblock?: boolean; signal?: AbortSignalLike }): Promise<number>;

@@ -85,7 +85,7 @@ export class Entity<P> implements FileEntity {
 
   /** Queues an armed job. It always finishes: with ESRCH when the entity was killed meanwhile. */
   push(job: Job<P>): void {
-    const { finished } = job;
+    if (!job.armed) throw new Error(`job ${job.id} is pushed before arm()`);
     if (this.idle && this.#schedulers.length > 1) this.#choose();
     const scheduler = this.#scheduler;
     const { device } = scheduler;
@@ -108,7 +108,6 @@ export class Entity<P> implements FileEntity {
     if (this.#killed) {
       if (this.depth === 1) this.#drain();
     } else if (this.depth === 1) this.#prepare();
-    void finished;
   }
 
   /** Resolves when every job pushed has finished. */

@@ -69,9 +69,11 @@ export abstract class OpenFile {
 /** Descriptors of one process: the smallest free number from 3, as 0 to 2 are taken in every program. */
 export class FdTable {
   readonly #files = new IdTable<OpenFile>({ first: 3, limit: 1 << 20 });
+  #closed = false;
 
-  /** Takes a reference to `file` and returns its number. @throws AccelError EMFILE */
+  /** Takes a reference to `file` and returns its number. @throws AccelError EMFILE, ESRCH once the process is gone */
   install(file: OpenFile): number {
+    if (this.#closed) throw new AccelError('ESRCH', { reason: 'the process is gone' });
     const fd = this.#files.add(file);
     if (fd === undefined) throw new AccelError('EMFILE', { reason: 'no descriptor is free' });
     file.get();
@@ -109,7 +111,9 @@ export class FdTable {
     return this.#files.entries();
   }
 
+  /** The end of the process. */
   closeAll(): void {
+    this.#closed = true;
     for (const file of this.#files.clear()) file.put();
   }
 }

@@ -43,17 +43,35 @@ const nothing: Disposable = {
   },
 };
 
-/** One node of a fence's callback list; disposing takes it out. */
+/** The callbacks of a fence, in order. */
+interface Callbacks {
+  first: Subscription | undefined;
+  last: Subscription | undefined;
+}
+
+/** One callback; disposing takes it out, so that those who gave up on a long fence leave nothing behind. */
 class Subscription implements Disposable {
   callback: FenceCallback | undefined;
+  previous: Subscription | undefined;
   next: Subscription | undefined;
+  readonly #list: Callbacks;
 
-  constructor(callback: FenceCallback) {
+  constructor(list: Callbacks, callback: FenceCallback) {
+    this.#list = list;
     this.callback = callback;
+    this.previous = list.last;
+    if (list.last === undefined) list.first = this;
+    else list.last.next = this;
+    list.last = this;
   }
 
   [Symbol.dispose](): void {
+    if (this.callback === undefined) return;
     this.callback = undefined;
+    if (this.previous === undefined) this.#list.first = this.next;
+    else this.previous.next = this.next;
+    if (this.next === undefined) this.#list.last = this.previous;
+    else this.next.previous = this.previous;
   }
 }
 
@@ -64,8 +82,7 @@ export class Fence {
   #signalled = false;
   #error: ErrnoName | undefined;
   #timestamp = 0;
-  #first: Subscription | undefined;
-  #last: Subscription | undefined;
+  readonly #callbacks: Callbacks = { first: undefined, last: undefined };
 
   constructor(context: FenceContext, seqno: number) {
     this.context = context;
@@ -112,13 +129,12 @@ export class Fence {
     this.#signalled = true;
     this.#error = error;
     this.#timestamp = now;
-    let at = this.#first;
-    this.#first = undefined;
-    this.#last = undefined;
-    for (; at !== undefined; at = at.next) {
-      const callback = at.callback;
-      at.callback = undefined;
-      callback?.(this);
+    const callbacks = this.#callbacks;
+    // Taken out one by one: a callback may take back those that come after it.
+    for (let at = callbacks.first; at !== undefined; at = callbacks.first) {
+      const { callback } = at;
+      at[Symbol.dispose]();
+      callback!(this);
     }
   }
 
@@ -128,13 +144,7 @@ export class Fence {
       callback(this);
       return nothing;
     }
-    // Waiters that gave up would pile up on a fence that takes long: drop those at the front.
-    while (this.#first !== undefined && this.#first.callback === undefined) this.#first = this.#first.next;
-    const node = new Subscription(callback);
-    if (this.#first === undefined) this.#first = node;
-    else this.#last!.next = node;
-    this.#last = node;
-    return node;
+    return new Subscription(this.#callbacks, callback);
   }
 
   /**

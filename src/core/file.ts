@@ -46,6 +46,9 @@ export class ClientFile<Hw = unknown, Own = unknown> {
   readonly #busy = new Map<string, BusyTime>();
   readonly #entities = new Set<FileEntity>();
   #closed = false;
+  #released = false;
+  /** Calls that have not returned; the file lives until they do. */
+  #calls = 0;
 
   /** @throws AccelError what the driver's open throws: EBUSY, EAGAIN, EPERM */
   constructor(device: AccelDevice<Hw>, process: Process, clientId: number) {
@@ -62,6 +65,7 @@ export class ClientFile<Hw = unknown, Own = unknown> {
 
   /** A new handle for `gem`: the smallest free number from 1. Takes a reference of its own. @throws AccelError ENOSPC */
   createHandle(gem: GemObject): number {
+    this.#alive();
     const handle = this.#handles.add(gem);
     if (handle === undefined)
       throw new AccelError('ENOSPC', { field: 'handle', reason: 'no handle is free' });
@@ -85,6 +89,16 @@ export class ClientFile<Hw = unknown, Own = unknown> {
       throw new AccelError('ENOENT', { field: 'handle', reason: `${handle} is not a handle of this file` });
     }
     return gem;
+  }
+
+  /**
+   * The objects of an array of `count` u32 handles in the client's memory; no references are taken.
+   * @throws AccelError EFAULT, ENOENT for any handle that is bad
+   */
+  async lookupAll(pointer: bigint, count: number): Promise<GemObject[]> {
+    const bytes = await this.readUser(pointer, count * 4);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return Array.from({ length: count }, (_, i) => this.lookup(view.getUint32(i * 4, true)));
   }
 
   /** A handle this file has to `gem`. */
@@ -158,6 +172,7 @@ export class ClientFile<Hw = unknown, Own = unknown> {
 
   /** A handle for `syncobj`, whose reference becomes the table's. @throws AccelError ENOSPC */
   addSyncobj(syncobj: Syncobj): number {
+    this.#alive();
     const handle = this.syncobjs.add(syncobj);
     if (handle === undefined)
       throw new AccelError('ENOSPC', { field: 'handle', reason: 'no handle is free' });
@@ -212,7 +227,7 @@ export class ClientFile<Hw = unknown, Own = unknown> {
 
   /**
    * close(2): queued jobs are waited for, 1 s at most and not at all after a kill, then killed; handles and events are
-   * dropped; the driver's close runs. Idempotent.
+   * dropped; the driver's close runs. Calls that still run keep the file until they return, as in the kernel. Idempotent.
    */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -221,10 +236,21 @@ export class ClientFile<Hw = unknown, Own = unknown> {
     this.release();
   }
 
-  /** The end of close: what a kill does at once. */
+  /** For the client's side: a call begins. Each wants one endCall. */
+  beginCall(): void {
+    this.#calls++;
+  }
+
+  /** For the client's side: a call has returned. The last one on a closed file ends it. */
+  endCall(): void {
+    if (--this.#calls === 0 && this.#closed) this.release();
+  }
+
+  /** The end of close, when no call runs any more; a kill does not wait for them. Idempotent. */
   release(): void {
     this.#closed = true;
-    if (!this.device.files.has(this)) return;
+    if (this.#released || (this.#calls > 0 && !this.process.killed)) return;
+    this.#released = true;
     this.device.removeFile(this);
     this.events.end();
     for (const entity of this.#entities) entity.kill();
@@ -249,6 +275,11 @@ export class ClientFile<Hw = unknown, Own = unknown> {
         resolve();
       });
     });
+  }
+
+  /** A call that outlived its process must not leave anything in tables that have been cleared. */
+  #alive(): void {
+    if (this.#released) throw new AccelError('EBADF', { reason: 'the file is gone' });
   }
 
   /** Linear: only when the handle that PRIME answers with is closed before another one to the same object. */

@@ -87,6 +87,10 @@ export class Job<P> {
     this.#finished = this.entity.finishedContext.create();
   }
 
+  get armed(): boolean {
+    return this.#finished !== undefined;
+  }
+
   /** Sets the error the job finishes with; before it runs, it will not run. The first error stays. */
   fail(error: ErrnoName): void {
     this.#error ??= error;

@@ -2,6 +2,7 @@
 // Not the daemon's or the kernel's: those are in node/.
 import { AccelError } from '../base/errors.js';
 import {
+  POLLHUP,
   POLLIN,
   POLLRDNORM,
   type AbortSignalLike,
@@ -34,7 +35,15 @@ export class LocalFile implements AccelFile {
   }
 
   async ioctl(request: number, argument?: Uint8Array, signal?: AbortSignalLike): Promise<number> {
-    return dispatch(this.#open('ioctl'), request, argument, signal);
+    const file = this.#open('ioctl');
+    file.beginCall();
+    try {
+      // Awaited only when the handler sleeps: most calls are over by now.
+      const result = dispatch(file, request, argument, file.process.interrupt(signal));
+      return typeof result === 'number' ? result : await result;
+    } finally {
+      file.endCall();
+    }
   }
 
   async mmap(offset: bigint, length: number): Promise<Mapping> {
@@ -53,14 +62,16 @@ export class LocalFile implements AccelFile {
   }
 
   poll(): number {
-    return this.#open('poll').events.pending > 0 ? POLLIN | POLLRDNORM : 0;
+    const { events, device } = this.#open('poll');
+    return (events.pending > 0 ? POLLIN | POLLRDNORM : 0) | (device.unplugged ? POLLHUP : 0);
   }
 
   async ready(events: number, signal?: AbortSignalLike): Promise<number> {
     for (;;) {
-      const bits = this.poll() & events;
+      const bits = this.poll() & (events | POLLHUP);
       if (bits !== 0) return bits;
-      await sleep((wake) => this.#file.events.onChange(wake), { signal });
+      const interrupt = this.#file.process.interrupt(signal);
+      await sleep((wake) => this.#file.events.onChange(wake), { signal: interrupt });
     }
   }
 
@@ -69,7 +80,8 @@ export class LocalFile implements AccelFile {
     options: { nonblock?: boolean; signal?: AbortSignalLike } = {},
   ): Promise<number> {
     const { nonblock = this.#nonblock, signal } = options;
-    return this.#open('read').events.read(buffer, nonblock, signal);
+    const { events, process } = this.#open('read');
+    return events.read(buffer, nonblock, process.interrupt(signal));
   }
 
   async ioctlFd(
@@ -79,7 +91,7 @@ export class LocalFile implements AccelFile {
     signal?: AbortSignalLike,
   ): Promise<number> {
     const { process } = this.#file;
-    return process.fds.get(fd).ioctl(process, request, argument, signal);
+    return process.fds.get(fd).ioctl(process, request, argument, process.interrupt(signal));
   }
 
   async pollFd(fd: number): Promise<number> {
@@ -87,7 +99,8 @@ export class LocalFile implements AccelFile {
   }
 
   async readyFd(fd: number, events: number, signal?: AbortSignalLike): Promise<number> {
-    return this.#file.process.fds.get(fd).ready(events, signal);
+    const { process } = this.#file;
+    return process.fds.get(fd).ready(events, process.interrupt(signal));
   }
 
   async fdinfo(): Promise<string> {

@@ -1,6 +1,6 @@
 // The client process: credentials, memory, descriptors. One may open many device files.
 // Not a thread of execution: it says who calls.
-import type { ClientMemory, UserMemory } from './accel-file.js';
+import type { AbortSignalLike, ClientMemory, UserMemory } from './accel-file.js';
 import { FdTable } from './fd-table.js';
 import { PlacedMemory } from './user-memory.js';
 
@@ -15,6 +15,35 @@ export interface ProcessOptions {
 }
 
 let pids = 1000;
+
+/** Fires when either does: the caller's interrupt, or the death of its process. */
+class Interrupt implements AbortSignalLike {
+  readonly #process: Process;
+  readonly #signal: AbortSignalLike | undefined;
+  /** Made on first use: most calls never sleep. */
+  #listening: Map<() => void, Disposable> | undefined;
+
+  constructor(process: Process, signal: AbortSignalLike | undefined) {
+    this.#process = process;
+    this.#signal = signal;
+  }
+
+  get aborted(): boolean {
+    return this.#process.killed || this.#signal?.aborted === true;
+  }
+
+  addEventListener(type: 'abort', listener: () => void): void {
+    this.#signal?.addEventListener(type, listener);
+    this.#listening ??= new Map();
+    this.#listening.set(listener, this.#process.onKill(listener));
+  }
+
+  removeEventListener(type: 'abort', listener: () => void): void {
+    this.#signal?.removeEventListener(type, listener);
+    this.#listening?.get(listener)?.[Symbol.dispose]();
+    this.#listening?.delete(listener);
+  }
+}
 
 export class Process {
   readonly pid: number;
@@ -43,11 +72,17 @@ export class Process {
   kill(): void {
     if (this.#killed) return;
     this.#killed = true;
-    for (const run of [...this.#onKill]) run();
+    // Latest first: what sleeps in a file is interrupted before the file goes.
+    for (const run of [...this.#onKill].reverse()) run();
     this.fds.closeAll();
   }
 
-  /** Runs `run` on kill until disposed. */
+  /** What interrupts a call of this process: `signal`, and being killed. */
+  interrupt(signal?: AbortSignalLike): AbortSignalLike {
+    return new Interrupt(this, signal);
+  }
+
+  /** Runs `run` on kill until disposed; those added last run first. */
   onKill(run: () => void): Disposable {
     this.#onKill.add(run);
     return { [Symbol.dispose]: () => void this.#onKill.delete(run) };

@@ -1,7 +1,7 @@
 // From request number to handler: sizes, directions, permissions, errno. Core fact sheet section 2.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Process, TraceStep, type TraceEvent } from '../../src/core/index.js';
+import { EventFd, Process, TraceStep, type TraceEvent } from '../../src/core/index.js';
 import {
   AUTH,
   BLOCK,
@@ -160,6 +160,45 @@ describe('a blocking ioctl', () => {
     const interrupt = new AbortController();
     interrupt.abort();
     await fails(call(system().open(), BLOCK, {}, interrupt.signal), 'EINTR');
+  });
+});
+
+describe('a call that still runs', () => {
+  it('keeps the file when it is closed: the driver close comes when it returns', async () => {
+    const { open, device, clock } = system();
+    const file = open();
+    const blocked = call(file, BLOCK);
+    await file.close();
+    await fails(file.ioctl(ECHO.request, new Uint8Array(16)), 'EBADF');
+    assert.deepEqual(device.hw.log, ['open']);
+    device.hw.fence.signal(clock.now());
+    assert.equal((await blocked).b, 1);
+    assert.deepEqual(device.hw.log, ['open', 'close with 0 handles']);
+  });
+
+  it('ends with EINTR when its process is killed', async () => {
+    const { open, device } = system();
+    const process = new Process();
+    const file = open(process);
+    const blocked = call(file, BLOCK);
+    const reading = file.read(new Uint8Array(16));
+    process.kill();
+    await fails(blocked, 'EINTR');
+    await fails(reading, 'EINTR');
+    assert.deepEqual([device.files.size, device.hw.log.length], [0, 2]);
+  });
+
+  it('after its process was killed leaves no handle and no descriptor behind', async () => {
+    const { open, memory, clock } = system();
+    const process = new Process();
+    const { client } = open(process);
+    process.kill();
+    const gem = client.createGem(4096);
+    await fails(() => client.createHandle(gem), 'EBADF');
+    gem.put();
+    await clock.settle();
+    assert.equal(memory.used, 0);
+    await fails(() => process.fds.install(new EventFd()), 'ESRCH');
   });
 });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DrmEvent } from '../../src/abi/drm.js';
-import { POLLIN, POLLRDNORM, Process, type LocalFile } from '../../src/core/index.js';
+import { POLLHUP, POLLIN, POLLRDNORM, Process, type LocalFile } from '../../src/core/index.js';
 import { fails, system } from './system.js';
 
 const EVENT = 0x80000000;
@@ -105,6 +105,15 @@ describe('poll', () => {
     assert.equal(file.poll(), POLLIN | POLLRDNORM);
     await file.read(new Uint8Array(16));
     assert.equal(file.poll(), 0);
+  });
+
+  it('reports POLLHUP once the device is gone, to who sleeps too', async () => {
+    const { open, device } = system();
+    const file = open();
+    const ready = file.ready(POLLIN);
+    device.unplug();
+    assert.equal(await ready, POLLHUP);
+    assert.equal(file.poll(), POLLHUP);
   });
 
   it('as ready() resolves to the asked bits when an event comes, or ends with EINTR', async () => {

@@ -32,6 +32,19 @@ describe('GEM handles', () => {
     await fails(call(file, DRM_IOCTL_GEM_CLOSE, { handle }), 'EINVAL');
   });
 
+  it('are looked up by the array: a bad pointer is EFAULT, any bad handle ENOENT', async () => {
+    const file = system().open();
+    const handles = [await buffer(file), await buffer(file)].map(({ handle }) => handle);
+    const { client } = file;
+    const place = (...values: number[]): bigint =>
+      file.user.place(new Uint8Array(Uint32Array.from(values).buffer)).pointer;
+    const found = await client.lookupAll(place(...handles), 2);
+    assert.deepEqual(found, [client.lookup(handles[0]!), client.lookup(handles[1]!)]);
+    await fails(client.lookupAll(place(handles[0]!, 99), 2), 'ENOENT');
+    await fails(client.lookupAll(0x10n, 1), 'EFAULT');
+    await fails(client.lookupAll(place(1), 0xffffffff), 'EFAULT');
+  });
+
   it('do not exist on a device without GEM: EOPNOTSUPP', async () => {
     const features = { ...testDriver.features, gem: false };
     const file = system({ ...testDriver, features }).open();
