@@ -551,9 +551,9 @@ describe('NVDLA target: placement', () => {
     assert.deepEqual(
       program.placement.map(({ device, reason }) => [device, reason]),
       [
-        ['nvdla', 'supported'],
+        ['nvdla', 'SDP'],
         ['host', 'the target has no such operator'],
-        ['nvdla', 'supported'],
+        ['nvdla', 'SDP'],
       ],
     );
   });

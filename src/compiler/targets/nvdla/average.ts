@@ -46,13 +46,13 @@ export function lowerAverage(
     node,
     input,
     size,
-    weights: new Int8Array(cube.channels * kernel.y * kernel.x).fill(1),
+    weights: () => new Int8Array(cube.channels * kernel.y * kernel.x).fill(1),
     group: cube.channels,
     axes,
     factor: new Float64Array(cube.channels).fill(ratio),
     bias: new Float64Array(cube.channels),
     rectangles,
-    macs: 0,
+    countsMacs: false,
   };
   const result = planResult(lowering, node, out, size, window.strides);
   if (rectangles.some(({ divisor }) => hasTies(ratio, divisor))) tiesToEven(lowering, sum, result);

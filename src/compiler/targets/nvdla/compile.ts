@@ -95,15 +95,17 @@ export function compileNvdla(graph: Graph, { config: name }: NvdlaOptions): Comp
     const segments = parts.map((part) =>
       part.device ? deviceSegment(graph, part, config, onHost) : hostSegment(graph, part),
     );
-    if (segments.every((segment) => segment !== undefined))
-      return {
-        name: graph.name,
-        target: `nvdla:${name}`,
-        inputs: graph.inputs.filter((value) => value.data === undefined).map(tensorInfo),
-        outputs: graph.outputs.map(tensorInfo),
-        segments: segments.map((make) => make()),
-        placement: graph.nodes.map((node) => placementOf(node, onHost.get(node))),
-      };
+    if (!segments.every((segment) => segment !== undefined)) continue;
+    const made = segments.map((make) => make());
+    const layers = layersByNode(made);
+    return {
+      name: graph.name,
+      target: `nvdla:${name}`,
+      inputs: graph.inputs.filter((value) => value.data === undefined).map(tensorInfo),
+      outputs: graph.outputs.map(tensorInfo),
+      segments: made,
+      placement: graph.nodes.map((node) => placementOf(node, onHost.get(node), layers)),
+    };
   }
 }
 
@@ -203,12 +205,27 @@ const layoutOnly = new Set([
 ]);
 const conversions = new Set(['QuantizeLinear', 'DequantizeLinear']);
 
-function placementOf(node: Node, reason: string | undefined): Placement {
+/** What became of each node: `3 x CONV+SDP`. */
+function layersByNode(segments: readonly Segment[]): Map<string, string> {
+  const units = new Map<string, Map<string, number>>();
+  for (const segment of segments) {
+    if (segment.kind !== 'nvdla') continue;
+    for (const { unit, nodes } of segment.layers)
+      for (const node of nodes) {
+        const counts = units.get(node) ?? new Map<string, number>();
+        units.set(node, counts.set(unit, (counts.get(unit) ?? 0) + 1));
+      }
+  }
+  const text = ([unit, count]: [string, number]): string => (count === 1 ? unit : `${count} x ${unit}`);
+  return new Map([...units].map(([node, counts]) => [node, [...counts].map(text).join(', ')]));
+}
+
+function placementOf(node: Node, reason: string | undefined, layers: ReadonlyMap<string, string>): Placement {
   const common = { node: nameOf(node), operator: operatorOf(node), macs: macsOf(node) };
   if (reason !== undefined) return { ...common, device: 'host', reason };
   if (layoutOnly.has(node.op))
     return { ...common, device: 'none', reason: 'the next layer reads with other strides' };
   if (conversions.has(node.op))
     return { ...common, device: 'none', reason: 'converted when the tensor is copied in or out' };
-  return { ...common, device: 'nvdla', reason: 'supported' };
+  return { ...common, device: 'nvdla', reason: layers.get(common.node) ?? '' };
 }

@@ -13,7 +13,7 @@ export function lowerConv(lowering: Lowering, node: NodeOf<'Conv'>): void {
   const out = node.outputs[0]!;
   const { strides, dilations, pads, group } = node.attributes;
   const input = lowering.inCube(node, x);
-  const { data: weights, scales } = int8Weights(node, w, 0);
+  const { weights, scales } = int8Weights(node, w, 0);
   const shape = shapeOf(w);
   const one = shape.length === 3;
   const [kernels, , height, width] = one ? [shape[0]!, 0, 1, shape[2]!] : shape;
@@ -49,7 +49,7 @@ export function lowerConv(lowering: Lowering, node: NodeOf<'Conv'>): void {
     axes,
     factor: factors(node, input, out, scales, kernels!),
     bias: biasOf(node, 2, kernels!, input, scales),
-    macs: macsOf(node),
+    countsMacs: true,
   };
   convolve(lowering, conv, result);
   result.finish();
@@ -66,7 +66,7 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
   const shape = shapeOf(w);
   if (shape.length !== 2) throw nodeError(node, 'EOPNOTSUPP', 'the second factor is no matrix');
   const [inner, kernels] = gemm.transB ? [shape[1]!, shape[0]!] : [shape[0]!, shape[1]!];
-  const { data, scales } = int8Weights(node, w, gemm.transB ? 0 : 1);
+  const { weights: read, scales } = int8Weights(node, w, gemm.transB ? 0 : 1);
   const xShape = shapeOf(x);
   const rows = xShape.slice(0, -1).reduce((a, b) => a * b, 1);
   const input = productInput(lowering, node, x, inner, rows);
@@ -74,15 +74,19 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
   // One row: the kernel covers the cube. Many: every position of the cube is a row.
   const whole = cube.channels !== inner;
   const [height, width] = whole ? [cube.height, cube.width] : [1, 1];
-  const weights = new Int8Array(kernels * inner);
-  for (let k = 0; k < kernels; k++)
-    for (let c = 0; c < cube.channels; c++)
-      for (let y = 0; y < height; y++)
-        for (let xx = 0; xx < width; xx++) {
-          const i = whole ? c * input.strides.c + y * input.strides.y + xx * input.strides.x : c;
-          const to = ((k * cube.channels + c) * height + y) * width + xx;
-          weights[to] = data[gemm.transB ? k * inner + i : i * kernels + k]!;
-        }
+  const permuted = (): Int8Array => {
+    const data = read();
+    const weights = new Int8Array(kernels * inner);
+    for (let k = 0; k < kernels; k++)
+      for (let c = 0; c < cube.channels; c++)
+        for (let y = 0; y < height; y++)
+          for (let xx = 0; xx < width; xx++) {
+            const i = whole ? c * input.strides.c + y * input.strides.y + xx * input.strides.x : c;
+            const to = ((k * cube.channels + c) * height + y) * width + xx;
+            weights[to] = data[gemm.transB ? k * inner + i : i * kernels + k]!;
+          }
+    return weights;
+  };
   const size = { channels: kernels, height: cube.height - height + 1, width: cube.width - width + 1 };
   const axis = (extent: number, kernel: number): Axis => ({
     input: extent,
@@ -97,12 +101,12 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
     node,
     input,
     size,
-    weights,
+    weights: permuted,
     group: 1,
     axes: { y: axis(cube.height, height), x: axis(cube.width, width) },
     factor: factors(node, input, out, scales, kernels),
     bias: biasOf(node, 2, kernels, input, scales),
-    macs: macsOf(node),
+    countsMacs: true,
   };
   convolve(lowering, conv, result);
   result.finish();
@@ -147,8 +151,12 @@ export function macsOf(node: Node): number {
   }
 }
 
-/** Constant int8 weights and a scale per kernel (or one); `axis` is where kernels lie. */
-function int8Weights(node: Node, value: Value, axis: number): { data: Int8Array; scales: Float32Array } {
+/** Constant int8 weights (read when asked for) and a scale per kernel, or one; `axis` is where kernels lie. */
+function int8Weights(
+  node: Node,
+  value: Value,
+  axis: number,
+): { weights: () => Int8Array; scales: Float32Array } {
   const { data, quantization, type } = value;
   if (data === undefined) throw nodeError(node, 'EOPNOTSUPP', 'weights must be constant');
   if ((type !== 'int8' && type !== 'uint8') || quantization === undefined)
@@ -158,9 +166,11 @@ function int8Weights(node: Node, value: Value, axis: number): { data: Int8Array;
     throw nodeError(node, 'EOPNOTSUPP', 'weights have a zero point');
   if (quantization.scale.length > 1 && quantization.axis !== undefined && quantization.axis !== axis)
     throw nodeError(node, 'EOPNOTSUPP', `weights have scales along axis ${quantization.axis}`);
-  const raw = data.array() as Int8Array | Uint8Array;
-  const int8 = shift === 0 ? (raw as Int8Array) : Int8Array.from(raw, (q) => q - shift);
-  return { data: int8, scales: quantization.scale };
+  const weights = (): Int8Array => {
+    const raw = data.array() as Int8Array | Uint8Array;
+    return shift === 0 ? (raw as Int8Array) : Int8Array.from(raw, (q) => q - shift);
+  };
+  return { weights, scales: quantization.scale };
 }
 
 /** scale(input) * scale(weights) / scale(output). */

@@ -24,7 +24,8 @@ export interface Convolution {
   readonly node: Node;
   readonly input: PlacedValue;
   readonly size: CubeSize;
-  readonly weights: Int8Array;
+  /** Called once, when it is known that the convolution fits. */
+  weights(): Int8Array;
   readonly group: number;
   readonly axes: { readonly y: Axis; readonly x: Axis };
   /** Real output steps per accumulator step, for each kernel. */
@@ -33,8 +34,8 @@ export interface Convolution {
   readonly bias: Float64Array;
   /** Rectangles of the output whose factors differ by a divisor; one by default. */
   readonly rectangles?: readonly Rectangle[];
-  /** Multiply-accumulates that the model asks for. */
-  readonly macs: number;
+  /** Whether the model's operator counts multiply-accumulates (a mean does not). */
+  readonly countsMacs: boolean;
 }
 
 /** Part of an output. */
@@ -58,79 +59,100 @@ function checkAxis(node: Node, name: string, axis: Axis): void {
   if (end.padEnd > MAX_PAD || end.inputCount < 1) refuse(`pad ${end.padEnd} at the end`);
 }
 
-/** Least number of groups that begin and end on an atom of input and of output channels, and fill a kernel group. */
-function groupsPerBlock(lowering: Lowering, perGroup: { channels: number; kernels: number }): number {
+/** A single output makes no step: global means come with strides as large as their input. */
+export function withoutIdleStride(axis: Axis): Axis {
+  return axis.output === 1 ? { ...axis, stride: 1 } : axis;
+}
+
+/** What a layer costs besides its products (programming, interrupt, filling of the pipe), in multiply-accumulates. */
+const LAYER_COST = 1 << 19;
+
+/**
+ * Groups per layer. A block begins and ends on an atom of input and of output channels and fills a kernel group; beyond that, larger blocks
+ * multiply more zeros and smaller ones are more layers: the cheaper.
+ */
+function groupsPerBlock(
+  lowering: Lowering,
+  { group, size }: Convolution,
+  perGroup: { channels: number; kernels: number },
+  taps: number,
+): number {
+  if (group === 1) return 1;
   const { atom, atomicK } = lowering.config;
-  let groups = 1;
+  let unit = 1;
   while (
-    (groups * perGroup.channels) % atom !== 0 ||
-    (groups * perGroup.kernels) % atom !== 0 ||
-    groups * perGroup.kernels < atomicK
+    (unit * perGroup.channels) % atom !== 0 ||
+    (unit * perGroup.kernels) % atom !== 0 ||
+    unit * perGroup.kernels < atomicK
   )
-    groups++;
-  return groups;
+    unit++;
+  const outputs = size.height * size.width * taps;
+  const cost = (groups: number): number => {
+    const dense = outputs * groups * perGroup.channels * groups * perGroup.kernels;
+    return Math.ceil(group / groups) * (LAYER_COST + dense);
+  };
+  let best = unit;
+  for (let groups = 2 * unit; groups < group + unit; groups += unit)
+    if (cost(groups) < cost(best)) best = groups;
+  return Math.min(group, best);
 }
 
 /** Adds the layers of a convolution that writes `result`: blocks of groups, tiles of each. */
 export function convolve(lowering: Lowering, conv: Convolution, result: Omit<ResultPlan, 'finish'>): void {
-  const { node, input, size, group, axes } = conv;
+  const { node, input, size, group } = conv;
+  const axes = { y: withoutIdleStride(conv.axes.y), x: withoutIdleStride(conv.axes.x) };
   checkAxis(node, 'rows', axes.y);
   checkAxis(node, 'columns', axes.x);
   const kernels = size.channels;
   const channels = input.cube.channels / group;
   const taps = axes.y.kernel * axes.x.kernel;
-  if (conv.weights.length !== kernels * channels * taps)
-    throw nodeError(node, 'EOPNOTSUPP', 'channels of input and weights differ');
-
-  const zero = input.quantization.zeroPoint;
-  const bias = conv.bias.slice();
-  const bound = new Float64Array(kernels);
-  const perKernel = channels * taps;
-  for (let k = 0; k < kernels; k++) {
-    let sum = 0;
-    let size = 0;
-    for (let i = k * perKernel; i < (k + 1) * perKernel; i++) {
-      sum += conv.weights[i]!;
-      size += Math.abs(conv.weights[i]!);
-    }
-    bias[k]! -= zero * sum;
-    bound[k] = size * 128;
-  }
-
+  const perGroup = { channels, kernels: kernels / group };
+  const blockGroups = groupsPerBlock(lowering, conv, perGroup, taps);
   const everything = {
     y: { from: 0, to: axes.y.output },
     x: { from: 0, to: axes.x.output },
     divisor: 1,
   };
-  const perGroup = { channels, kernels: kernels / group };
-  const blockGroups = group === 1 ? 1 : Math.min(group, groupsPerBlock(lowering, perGroup));
-  const blocks = Math.ceil(group / blockGroups);
-  const plans = (conv.rectangles ?? [everything]).map((rectangle) => ({
-    rectangle,
-    stages: requantize({
+  const rectangles = conv.rectangles ?? [everything];
+  const blocks: { slice: Slice; tiles: ConvTile[][] }[] = [];
+  for (let from = 0; from < group; from += blockGroups) {
+    const groups = Math.min(blockGroups, group - from);
+    const slice = {
+      groups,
+      channel: from * channels,
+      channels: groups * channels,
+      kernel: from * perGroup.kernels,
+      kernels: groups * perGroup.kernels,
+    };
+    const same = blocks.at(-1);
+    const tiles =
+      same?.slice.groups === groups
+        ? same.tiles
+        : rectangles.map((rectangle) => tilesOf(lowering, node, axes, slice, rectangle));
+    blocks.push({ slice, tiles });
+  }
+
+  const weights = conv.weights();
+  const perKernel = channels * taps;
+  if (weights.length !== kernels * perKernel)
+    throw nodeError(node, 'EOPNOTSUPP', 'channels of input and weights differ');
+  const zero = input.quantization.zeroPoint;
+  const { bias, bound } = corrected(conv.bias, weights, zero);
+  const stages = rectangles.map((rectangle) =>
+    requantize({
       factor: conv.factor.map((factor) => factor / rectangle.divisor),
       bias,
       bound,
       zeroPoint: result.quantization.zeroPoint,
       relu: result.relu,
     }),
-  }));
+  );
   let first = true;
-  for (let block = 0; block < blocks; block++) {
-    const firstGroup = block * blockGroups;
-    const groups = Math.min(blockGroups, group - firstGroup);
-    const slice = {
-      groups,
-      channel: firstGroup * channels,
-      channels: groups * channels,
-      kernel: firstGroup * perGroup.kernels,
-      kernels: groups * perGroup.kernels,
-    };
-    const weights = weightBlob(lowering, conv, slice, perGroup);
-    for (const { rectangle, stages } of plans) {
-      const sdp = sdpPart(stages, slice.kernel, slice.kernels);
-      for (const tile of tilesOf(lowering, node, axes, slice, rectangle)) {
-        const { y, x, banks } = tile;
+  for (const { slice, tiles } of blocks) {
+    const blob = weightBlob(lowering, weights, slice, perGroup, axes);
+    for (const [rectangle, own] of tiles.entries()) {
+      const sdp = sdpPart(stages[rectangle]!, slice.kernel, slice.kernels);
+      for (const { y, x, banks } of own) {
         const outputs = y.count * x.count;
         const dense = outputs * slice.kernels * slice.channels * taps;
         lowering.layers.push({
@@ -159,11 +181,11 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
           dilation: { y: axes.y.dilation, x: axes.x.dilation },
           pads: { top: y.padBegin, bottom: y.padEnd, left: x.padBegin, right: x.padEnd },
           padValue: zero,
-          weights,
+          weights: blob,
           banks,
           sdp,
           independent: !first,
-          macs: conv.macs === 0 ? 0 : outputs * slice.kernels * perKernel,
+          macs: conv.countsMacs ? outputs * slice.kernels * perKernel : 0,
           hardwareMacs: dense,
         } satisfies ConvLayer);
         first = false;
@@ -172,6 +194,30 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
   }
 }
 
+/**
+ * The bias with the input's zero point taken off (padding has that value too), and the greatest |sum| of each kernel.
+ */
+function corrected(
+  bias: Float64Array,
+  weights: Int8Array,
+  zeroPoint: number,
+): { bias: Float64Array; bound: Float64Array } {
+  const perKernel = weights.length / bias.length;
+  const bound = new Float64Array(bias.length);
+  const corrections = bias.map((value, k) => {
+    let sum = 0;
+    let size = 0;
+    for (let i = k * perKernel; i < (k + 1) * perKernel; i++) {
+      sum += weights[i]!;
+      size += Math.abs(weights[i]!);
+    }
+    bound[k] = size * 128;
+    return value - zeroPoint * sum;
+  });
+  return { bias: corrections, bound };
+}
+
+/** Some groups of a convolution, computed by one layer or by tiles of one. */
 interface Slice {
   readonly groups: number;
   readonly channel: number;
@@ -183,12 +229,13 @@ interface Slice {
 /** Packed weights of a block of groups: kernel and channel of different groups meet in a zero. */
 function weightBlob(
   { config }: Lowering,
-  conv: Convolution,
+  weights: Int8Array,
   slice: Slice,
   perGroup: { channels: number; kernels: number },
+  axes: Convolution['axes'],
 ): ConstantBlob {
-  const height = conv.axes.y.kernel;
-  const width = conv.axes.x.kernel;
+  const height = axes.y.kernel;
+  const width = axes.x.kernel;
   const shape = { kernels: slice.kernels, channels: slice.channels, height, width };
   return {
     bytes: packedWeightBytes(shape),
@@ -197,14 +244,14 @@ function weightBlob(
       if (slice.groups === 1)
         return packWeights(config, {
           ...shape,
-          data: conv.weights.subarray(slice.kernel * own, (slice.kernel + slice.kernels) * own),
+          data: weights.subarray(slice.kernel * own, (slice.kernel + slice.kernels) * own),
         });
       const row = slice.channels * height * width;
       const data = new Int8Array(slice.kernels * row);
       for (let k = 0; k < slice.kernels; k++) {
         const from = (slice.kernel + k) * own;
         const group = Math.floor(k / perGroup.kernels);
-        data.set(conv.weights.subarray(from, from + own), k * row + group * own);
+        data.set(weights.subarray(from, from + own), k * row + group * own);
       }
       return packWeights(config, { ...shape, data });
     },

@@ -6,6 +6,7 @@ import { cubeShape, rowMajor, stridesOn } from './cube.js';
 import { lowerRequantize } from './elementwise.js';
 import { MAX_CUBE, MAX_POOL_KERNEL, MAX_POOL_PAD, MAX_POOL_STRIDE, maxPoolWidth } from './limits.js';
 import type { Lowering } from './lowering.js';
+import { withoutIdleStride } from './pipe.js';
 import { planResult } from './result.js';
 import { type Axis, cutAxis } from './tiles.js';
 
@@ -34,8 +35,8 @@ export function lowerMaxPool(lowering: Lowering, node: NodeOf<'MaxPool'>): void 
   const size = cubeShape(shapeOf(out));
   if (size === undefined) throw nodeError(node, 'EOPNOTSUPP', 'batch is not 1');
   const axes = {
-    y: { ...window.y, input: input.cube.height, output: size.height },
-    x: { ...window.x, input: input.cube.width, output: size.width },
+    y: withoutIdleStride({ ...window.y, input: input.cube.height, output: size.height }),
+    x: withoutIdleStride({ ...window.x, input: input.cube.width, output: size.width }),
   };
   for (const [name, axis] of Object.entries(axes)) checkPool(node, name, axis);
   const strides = stridesOn(rowMajor(shapeOf(out)), size.axes);

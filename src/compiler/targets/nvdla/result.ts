@@ -1,6 +1,6 @@
 // Where an operator's result goes, and what its activation asks of the stages.
 // Not the stages themselves: the operator fills them in.
-import { type Activation, type Node, nodeError, type Value } from '../../ir/index.js';
+import { type Activation, nameOf, type Node, nodeError, type Value } from '../../ir/index.js';
 import { type Cube, type Strides, wholeWindow, type Window } from './cube.js';
 import type { SdpStage } from './layers.js';
 import type { CubeSize, Lowering } from './lowering.js';
@@ -66,7 +66,7 @@ export function planResult(
     quantization,
     relu,
     finish: () => {
-      clampLayer(lowering, node.name, wholeWindow(raw), wholeWindow(cube), clamp);
+      clampLayer(lowering, nameOf(node), wholeWindow(raw), wholeWindow(cube), clamp);
     },
   };
 }
