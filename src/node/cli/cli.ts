@@ -3,6 +3,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_BOARD } from '../system.js';
 import { addConform } from './conform.js';
+import { addFault } from './fault.js';
 import { info, ls } from './info.js';
 import { errorLine, UsageError, type CommandIo } from './io.js';
 import { run, type RunOptions } from './run.js';
@@ -95,6 +96,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
     .action(async (path: string, options: VerifyOptions) => verdict(await verify(path, options, io)));
 
   addConform(program, io, verdict);
+  addFault(program, io, verdict);
 
   program
     .command('trace')

@@ -1,6 +1,6 @@
 // accel conform: the conformance suite on a device, as a table.
 // Not the cases: testing/ has them, and any test runner can run them too.
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import {
   adapterFor,
   conformanceCases,
@@ -103,7 +103,11 @@ export function addConform(program: Command, io: CommandIo, verdict: (held: bool
     .command('conform')
     .description('run the conformance suite on a device')
     .argument('<device>', 'board, see accel ls')
-    .option('--engines <where>', 'inline, worker or both', 'both')
+    .addOption(
+      new Option('--engines <where>', 'data paths in this thread, in workers, or one after the other')
+        .choices(['inline', 'worker', 'both'])
+        .default('both'),
+    )
     .option('--only <text>', 'cases whose group or name contains this')
     .option('-v, --verbose', 'print each case')
     .option('--json', 'print JSON')

@@ -2,12 +2,12 @@
 // Not a test: it fails only when a job did not end as documented. On a clock that jumps, so a hang costs no waiting.
 import type { Command } from 'commander';
 import type { FaultKind } from '../../bus/port.js';
-import { AccelError } from '../../base/errors.js';
 import type { Health } from '../../core/index.js';
 import type { FaultOptions } from '../../machine/index.js';
 import { adapterFor, Bench, faultEnds, outcomeOf, type Outcome, type SuiteJob } from '../../testing/index.js';
 import { suiteSystem } from '../suite-system.js';
-import { columns, type CommandIo } from './columns.js';
+import { columns } from './columns.js';
+import { UsageError, type CommandIo } from './io.js';
 
 export const faultKinds = Object.keys(faultEnds) as readonly FaultKind[];
 
@@ -46,7 +46,6 @@ export interface FaultReport {
 /** @throws AccelError ENODEV for an unknown board, EOPNOTSUPP for a fault it cannot suffer, EINVAL */
 export async function fault(board: string, request: FaultRequest): Promise<FaultReport> {
   const { kinds, jobs = 4, timeoutMs = 500, ...when } = request;
-  if (kinds.length === 0) throw new AccelError('EINVAL', { field: 'fault', reason: 'none is named' });
   const { adapter } = adapterFor(board);
   using system = suiteSystem({ board, engines: 'inline', count: 1 });
   const bench = new Bench(system, adapter, 'inline');
@@ -138,7 +137,7 @@ function whole(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0)
-    throw new AccelError('EINVAL', { field: name, reason: `${text} is no whole number` });
+    throw new UsageError(`--${name} ${text}: a whole number is needed`);
   return value;
 }
 
@@ -157,6 +156,7 @@ export function addFault(program: Command, io: CommandIo, verdict: (held: boolea
     .option('--json', 'print JSON')
     .action(async (board: string, options: CommandOptions) => {
       const kinds = faultKinds.filter((kind) => options[camel(kind)] === true);
+      if (kinds.length === 0) throw new UsageError(`no fault is named: --${faultKinds.join(', --')}`);
       const request: FaultRequest = { kinds, jobs: whole('jobs', options.jobs) ?? 4 };
       const when: { after?: number; every?: number; seed?: number } = {};
       for (const name of ['after', 'every', 'seed'] as const) {
