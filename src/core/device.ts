@@ -111,7 +111,7 @@ export class AccelDevice<Hw = unknown> {
     this.#onUnplug();
     this.driver.unplug(this);
     for (const scheduler of this.#schedulers) scheduler.gone('ENODEV');
-    for (const file of this.#files) file.events.end();
+    for (const file of this.#files) file.events.end('ENODEV');
   }
 
   /** For the scheduler's constructor. */

@@ -21,7 +21,7 @@ export class EventQueue {
   #space = EVENT_SPACE;
   #events: Uint8Array[] = [];
   readonly #waiters = new WaitQueue();
-  #closed = false;
+  #ended: 'ENODEV' | 'EBADF' | undefined;
 
   /** @throws AccelError ENOMEM when the file's event space is used up */
   reserve(bytes: number): EventReservation {
@@ -36,7 +36,7 @@ export class EventQueue {
         if (!open) return;
         open = false;
         if (event.length !== bytes) throw new RangeError(`event of ${event.length} bytes, reserved ${bytes}`);
-        if (this.#closed) return;
+        if (this.#ended !== undefined) return;
         this.#events.push(event);
         this.#waiters.wakeAll();
       },
@@ -60,13 +60,14 @@ export class EventQueue {
 
   /**
    * As many whole events as fit `buffer`; 0 when the first does not. Sleeps while there is none.
-   * @throws AccelError EAGAIN with `nonblock`, EINTR
+   * @throws AccelError EAGAIN with `nonblock`, EINTR, and what end() said
    */
   async read(buffer: Uint8Array, nonblock: boolean, signal?: AbortSignalLike): Promise<number> {
     while (this.#events.length === 0) {
       if (nonblock) throw new AccelError('EAGAIN', { call: 'read', reason: 'no event is pending' });
-      if (this.#closed)
-        throw new AccelError('ENODEV', { call: 'read', reason: 'no event can come any more' });
+      if (this.#ended !== undefined) {
+        throw new AccelError(this.#ended, { call: 'read', reason: 'no event can come any more' });
+      }
       await sleep((wake) => this.#waiters.add(wake), { signal });
     }
     let done = 0;
@@ -87,9 +88,9 @@ export class EventQueue {
     return this.#waiters.add(wake);
   }
 
-  /** No event comes any more (close, unplug): readers are woken; what is queued can still be read. */
-  end(): void {
-    this.#closed = true;
+  /** No event comes any more: unplugged, or closed. Readers are woken; what is queued can still be read. */
+  end(reason: 'ENODEV' | 'EBADF'): void {
+    this.#ended ??= reason;
     this.#waiters.wakeAll();
   }
 }

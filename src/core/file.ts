@@ -252,7 +252,7 @@ export class ClientFile<Hw = unknown, Own = unknown> {
     if (this.#released || (this.#calls > 0 && !this.process.killed)) return;
     this.#released = true;
     this.device.removeFile(this);
-    this.events.end();
+    this.events.end('EBADF');
     for (const entity of this.#entities) entity.kill();
     this.#entities.clear();
     for (const syncobj of this.syncobjs.clear()) syncobj.put();

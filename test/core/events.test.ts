@@ -57,6 +57,13 @@ describe('read', () => {
     assert.equal(await file.read(new Uint8Array(32)), 32);
   });
 
+  it('that sleeps ends with EBADF when the file is closed', async () => {
+    const file = system().open();
+    const reading = file.read(new Uint8Array(16));
+    await file.close();
+    await fails(reading, 'EBADF');
+  });
+
   it('by two readers gives each event to one of them', async () => {
     const file = system().open();
     const both = [file.read(new Uint8Array(16)), file.read(new Uint8Array(16))];
