@@ -20,6 +20,8 @@ export function lowerConv(lowering: Lowering, node: NodeOf<'Conv'>): void {
   const size = cubeShape(shapeOf(out));
   if (size === undefined) throw nodeError(node, 'EOPNOTSUPP', 'batch is not 1, or it is not 1-D or 2-D');
   const { cube } = input;
+  if (shape[1]! * group !== cube.channels)
+    throw nodeError(node, 'EOPNOTSUPP', 'channels of input and weights differ');
   const at = (list: readonly number[], axis: 0 | 1): number => list[one ? 0 : axis]!;
   const axes = {
     y: {

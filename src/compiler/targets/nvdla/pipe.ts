@@ -24,7 +24,7 @@ export interface Convolution {
   readonly node: Node;
   readonly input: PlacedValue;
   readonly size: CubeSize;
-  /** Called once, when it is known that the convolution fits. */
+  /** Called once at most, when the segment is emitted. */
   weights(): Int8Array;
   readonly group: number;
   readonly axes: { readonly y: Axis; readonly x: Axis };
@@ -132,26 +132,25 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
     blocks.push({ slice, tiles });
   }
 
-  const weights = conv.weights();
-  const perKernel = channels * taps;
-  if (weights.length !== kernels * perKernel)
-    throw nodeError(node, 'EOPNOTSUPP', 'channels of input and weights differ');
+  // Weights are read, and factors searched, only when the segment is emitted.
   const zero = input.quantization.zeroPoint;
-  const { bias, bound } = corrected(conv.bias, weights, zero);
+  const perKernel = channels * taps;
+  const weights = lazy(() => conv.weights());
   const stages = rectangles.map((rectangle) =>
-    requantize({
-      factor: conv.factor.map((factor) => factor / rectangle.divisor),
-      bias,
-      bound,
-      zeroPoint: result.quantization.zeroPoint,
-      relu: result.relu,
-    }),
+    lazy(() =>
+      requantize({
+        factor: conv.factor.map((factor) => factor / rectangle.divisor),
+        ...corrected(conv.bias, weights(), zero),
+        zeroPoint: result.quantization.zeroPoint,
+        relu: result.relu,
+      }),
+    ),
   );
   let first = true;
   for (const { slice, tiles } of blocks) {
     const blob = weightBlob(lowering, weights, slice, perGroup, axes);
     for (const [rectangle, own] of tiles.entries()) {
-      const sdp = sdpPart(stages[rectangle]!, slice.kernel, slice.kernels);
+      const sdp = lazy(() => sdpPart(stages[rectangle]!(), slice.kernel, slice.kernels));
       for (const { y, x, banks } of own) {
         const outputs = y.count * x.count;
         const dense = outputs * slice.kernels * slice.channels * taps;
@@ -183,7 +182,9 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
           padValue: zero,
           weights: blob,
           banks,
-          sdp,
+          get sdp() {
+            return sdp();
+          },
           independent: !first,
           macs: conv.countsMacs ? outputs * slice.kernels * perKernel : 0,
           hardwareMacs: dense,
@@ -217,6 +218,12 @@ function corrected(
   return { bias: corrections, bound };
 }
 
+/** Computed when first asked for. */
+function lazy<T extends object>(make: () => T): () => T {
+  let value: T | undefined;
+  return () => (value ??= make());
+}
+
 /** Some groups of a convolution, computed by one layer or by tiles of one. */
 interface Slice {
   readonly groups: number;
@@ -229,7 +236,7 @@ interface Slice {
 /** Packed weights of a block of groups: kernel and channel of different groups meet in a zero. */
 function weightBlob(
   { config }: Lowering,
-  weights: Int8Array,
+  read: () => Int8Array,
   slice: Slice,
   perGroup: { channels: number; kernels: number },
   axes: Convolution['axes'],
@@ -240,6 +247,7 @@ function weightBlob(
   return {
     bytes: packedWeightBytes(shape),
     make: () => {
+      const weights = read();
       const own = perGroup.channels * height * width;
       if (slice.groups === 1)
         return packWeights(config, {

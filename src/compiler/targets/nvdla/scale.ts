@@ -6,7 +6,7 @@
 //   X2: v = sat32(RS((v + (alu2 << shift2)) * mul2, truncate2)), then ReLU
 //   C:  sat8(sat17(RS((v - offset) * scale, truncate)))
 // with one multiplier per kernel and one shift per layer. One 16-bit multiplier leaves an error of 2^-16, which is many wrong
-// roundings; the product of two is searched so that it meets factor * 2^shifts to 2^-24 or better, and everything up to C keeps
+// roundings; the product of two is searched so that it meets factor * 2^shifts to 2^-28, and everything up to C keeps
 // FRACTION bits below the output's unit, so that in effect there is one rounding, at the end. What a bias has below the 16-bit
 // operand of X1 is added in X2. Ties round away from zero, and quantised models round them to even: exact ties differ by one step.
 
@@ -58,8 +58,9 @@ const INT16_MAX = 32767;
 const FRACTION = 20;
 /** Truncation of X2 when factors are small enough. */
 const TRUNCATE2 = 14;
-/** Multiplier pairs looked at per kernel. */
-const CANDIDATES = 1024;
+/** Multiplier pairs looked at per kernel, at most: until one is exact to this. */
+const CANDIDATES = 16384;
+const EXACT = 2 ** -28;
 
 /** Operands of the three stages. */
 export function requantize({ factor, bias, bound, zeroPoint, relu }: Requantization): Stages {
@@ -151,13 +152,13 @@ function multipliers(target: number, truncate2: number): [number, number] {
   let best: [number, number] = [top, Math.min(most, Math.round(target / top))];
   let bestError = Infinity;
   for (let a = top, left = CANDIDATES; a >= bottom && left > 0; a--, left--) {
-    const b = Math.round(target / a);
+    const b = (target / a + 0.5) | 0;
     if (b > most) break;
     const error = Math.abs(target - a * b);
     if (error >= bestError) continue;
     best = [a, b];
     bestError = error;
-    if (error === 0) break;
+    if (error <= target * EXACT) break;
   }
   return best;
 }
