@@ -109,9 +109,18 @@ export class AccelDevice<Hw = unknown> {
     this.#unplugged = true;
     this.power.end();
     this.#onUnplug();
-    this.driver.unplug(this);
+    this.guard(() => this.driver.unplug(this));
     for (const scheduler of this.#schedulers) scheduler.gone('ENODEV');
     for (const file of this.#files) file.events.end('ENODEV');
+  }
+
+  /** Runs a callback of the driver that must not fail: what it throws is counted as a defect and goes no further. */
+  guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.health.defect(error);
+    }
   }
 
   /** For the scheduler's constructor. */

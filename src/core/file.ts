@@ -115,7 +115,7 @@ export class ClientFile<Hw = unknown, Own = unknown> {
     const known = this.#byObject.get(gem.id)!;
     if (--known.count === 0) {
       this.#byObject.delete(gem.id);
-      this.device.driver.gemClose?.(this, gem);
+      this.#gemClosed(gem);
     } else if (known.first === handle) known.first = this.#anotherHandle(gem);
     gem.handles--;
     gem.put();
@@ -258,10 +258,10 @@ export class ClientFile<Hw = unknown, Own = unknown> {
     for (const syncobj of this.syncobjs.clear()) syncobj.put();
     for (const gem of this.#handles.clear()) {
       gem.handles--;
-      if (this.#byObject.delete(gem.id)) this.device.driver.gemClose?.(this, gem);
+      if (this.#byObject.delete(gem.id)) this.#gemClosed(gem);
       gem.put();
     }
-    this.device.driver.close(this.own, this);
+    this.device.guard(() => this.device.driver.close(this.own, this));
   }
 
   async #flush(): Promise<void> {
@@ -275,6 +275,10 @@ export class ClientFile<Hw = unknown, Own = unknown> {
         resolve();
       });
     });
+  }
+
+  #gemClosed(gem: GemObject): void {
+    this.device.guard(() => this.device.driver.gemClose?.(this, gem));
   }
 
   /** A call that outlived its process must not leave anything in tables that have been cleared. */

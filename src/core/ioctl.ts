@@ -100,7 +100,8 @@ export function dispatch(
   const fail = (error: unknown): never => {
     finish(undefined);
     if (error instanceof AccelError) throw error.in(def.name);
-    throw error;
+    device.health.defect(error);
+    throw new AccelError('EIO', { call: def.name, reason: 'the driver has a defect', cause: error });
   };
   let result: object | undefined | Promise<object | undefined>;
   try {

@@ -25,11 +25,12 @@ export function sleep(
   if (signal?.aborted === true) return Promise.reject(new AccelError('EINTR'));
   return new Promise<boolean>((resolve, reject) => {
     let over = false;
-    const held: Disposable[] = [];
+    const held: { subscription?: Disposable; timer?: Disposable } = {};
     const end = (): boolean => {
       if (over) return false;
       over = true;
-      for (const one of held) one[Symbol.dispose]();
+      held.subscription?.[Symbol.dispose]();
+      held.timer?.[Symbol.dispose]();
       signal?.removeEventListener('abort', abort);
       return true;
     };
@@ -44,13 +45,17 @@ export function sleep(
       subscription[Symbol.dispose]();
       return;
     }
-    held.push(subscription);
+    held.subscription = subscription;
     signal?.addEventListener('abort', abort);
     if (clock !== undefined && deadline !== Infinity) {
-      const late = (): void => {
-        if (end()) resolve(false);
+      // Hosts round their timers: one that fires before its time is set again.
+      const arm = (): void => {
+        held.timer = clock.after(deadline - clock.now(), () => {
+          if (clock.now() < deadline) arm();
+          else if (end()) resolve(false);
+        });
       };
-      held.push(clock.after(deadline - clock.now(), late));
+      arm();
     }
   });
 }

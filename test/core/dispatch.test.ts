@@ -5,6 +5,7 @@ import { EventFd, Process, TraceStep, type TraceEvent } from '../../src/core/ind
 import {
   AUTH,
   BLOCK,
+  buffer,
   call,
   ECHO,
   FAIL,
@@ -113,6 +114,34 @@ describe('a failing handler', () => {
   it('names call, field and reason', async () => {
     const error = await fails(call(system().open(), FAIL), 'EBUSY');
     assert.equal(error.message, 'EBUSY in TEST_FAIL: a: always');
+  });
+});
+
+describe('a driver with a defect', () => {
+  const broken = (): never => {
+    throw new TypeError('undefined is not a function');
+  };
+
+  it('gives EIO to the caller with the cause, and is counted', async () => {
+    const ioctls = [{ ...testDriver.ioctls[0]!, handler: broken }];
+    const { open, device } = system({ ...testDriver, ioctls });
+    const error = await fails(call(open(), ECHO), 'EIO');
+    assert.ok(error.cause instanceof TypeError);
+    assert.deepEqual([device.health.defects, device.health.lastDefect], [1, error.cause]);
+  });
+
+  it('does not keep files, buffers and other processes from being ended', async () => {
+    const { open, device, memory } = system({
+      ...testDriver,
+      close: broken,
+      gemClose: broken,
+      unplug: broken,
+    });
+    const process = new Process();
+    for (const file of [open(process), open(process)]) await buffer(file);
+    process.kill();
+    device.unplug();
+    assert.deepEqual([memory.used, device.files.size, device.health.defects], [0, 0, 5]);
   });
 });
 
