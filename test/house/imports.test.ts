@@ -16,7 +16,7 @@ const table: Record<string, { may: string[]; packages?: string[] }> = {
   policy: { may: ['core', 'base'] },
   'drivers/$': { may: ['core', 'bus/device', 'abi/$', 'hw/$', 'base'] },
   'devices/$': { may: ['bus/port', 'hw/$', 'base'] },
-  machine: { may: ['bus', 'core', 'drivers', 'devices', 'policy', 'base'] },
+  machine: { may: ['bus', 'hw', 'core', 'drivers', 'devices', 'policy', 'base'] },
   testing: { may: ['base', 'abi', 'hw', 'bus', 'core', 'machine'] },
   compiler: { may: ['base', 'hw'], packages: ['@bufbuild/protobuf'] },
   runtime: { may: ['abi', 'compiler', 'base', 'core/accel-file'] },
