@@ -6,6 +6,8 @@ export const BAR_SIZE = 0x1000;
 export const regs = registers({
   STS: {
     at: 0x80,
+    // Bits 16 and 17 are cleared by writing one; nothing is stored.
+    write: 0,
     fields: {
       SCORE_COMPLETED: 0,
       BREAKPOINT: 1,
@@ -53,6 +55,10 @@ export const regs = registers({
 
 /** STS bits that are errors: 4 to 8. */
 export const STS_ERRORS = 0x1f0;
+/** STS bits that an abort clears: 0 to 16. */
+export const STS_ABORT_CLEARS = 0x1ffff;
+/** STS bits cleared by writing one: warnings. Section 2: software must clear them before the next score. */
+export const STS_WRITE_CLEARS = 0x30000;
 
 /** ISI values: what of the current layer descriptor ISV shows. */
 export const Isi = {

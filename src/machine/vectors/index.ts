@@ -2,6 +2,7 @@
 // Not test data: files are read by whoever calls.
 export * from './cmod.js';
 export * from './crc32.js';
+export * from './gna.js';
 export * from './play.js';
 export * from './trace.js';
 export * from './vector.js';

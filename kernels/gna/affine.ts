@@ -1,0 +1,231 @@
+// Affine, active list, multibias, diagonal and recurrent layers. Fact sheet sections 5.1 to 5.5.
+// Not descriptors: everything here is counts and DRAM addresses.
+import { Affine, Recurrent } from './command';
+import { rows4 } from './dot';
+import { reach16, widen, widenColumn } from './move';
+import { activate, PWL_BYTES, pwlPrepare } from './pwl';
+import { clearSaturated, sat32, saturated } from './saturate';
+
+// Scratch: activation table, sums of the four rows in work, int32 sums that wait for activation, inputs as int16.
+const DOTS: usize = PWL_BYTES;
+const TILE: usize = DOTS + 256;
+/** int32 sums in a tile: at least four rows of 8. */
+const TILE_SUMS: i32 = 4096;
+const VECTORS: usize = TILE + (<usize>TILE_SUMS << 2) + 64;
+
+// @ts-ignore: decorator
+@inline
+function biasAt(bias: usize, stride: i32, bytes: i32, row: i32): i32 {
+  const at = bias + <usize>row * <usize>stride;
+  return bytes == 4 ? load<i32>(at) : bytes == 2 ? <i32>load<i16>(at) : bytes == 1 ? <i32>load<i8>(at) : 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function multiplierAt(scale: usize, row: i32): i64 {
+  return scale == 0 ? 1 : <i64>load<u8>(scale + (<usize>row << 3));
+}
+
+/**
+ * One row block: sums of four rows with `groups` vectors, to int32 [4][groups] at `sums`. Saturates after each chunk.
+ * @param x the vectors as int16, `inputs` apart
+ */
+// @ts-ignore: decorator
+@inline
+function block<W>(
+  w0: usize,
+  w1: usize,
+  w2: usize,
+  w3: usize,
+  m0: i64,
+  m1: i64,
+  m2: i64,
+  m3: i64,
+  x: usize,
+  inputs: i32,
+  groups: i32,
+  chunk: i32,
+  reach: i32,
+  dots: usize,
+  sums: usize,
+): void {
+  const row = <usize>groups << 2;
+  for (let k: i32 = 0; k < inputs; k += chunk) {
+    const count = min(chunk, inputs - k);
+    const skip = <usize>k * sizeof<W>();
+    for (let n: i32 = 0; n < groups; n++) {
+      v128.store(dots, i64x2.splat(0));
+      v128.store(dots, i64x2.splat(0), 16);
+      const from = x + (<usize>(n * inputs + k) << 1);
+      rows4<W>(w0 + skip, w1 + skip, w2 + skip, w3 + skip, from, count, reach, dots);
+      const at = sums + (<usize>n << 2);
+      store<i32>(at, sat32(<i64>load<i32>(at) + m0 * load<i64>(dots)));
+      store<i32>(at + row, sat32(<i64>load<i32>(at + row) + m1 * load<i64>(dots, 8)));
+      store<i32>(at + 2 * row, sat32(<i64>load<i32>(at + 2 * row) + m2 * load<i64>(dots, 16)));
+      store<i32>(at + 3 * row, sat32(<i64>load<i32>(at + 3 * row) + m3 * load<i64>(dots, 24)));
+    }
+  }
+}
+
+/** All rows of a product with `groups` vectors at `x`; results row by row at `output`. */
+// @ts-ignore: decorator
+@inline
+function product<W>(
+  weights: usize,
+  inputs: i32,
+  outputs: i32,
+  groups: i32,
+  chunk: i32,
+  list: usize,
+  bias: usize,
+  biasBytes: i32,
+  biasStride: i32,
+  scale: usize,
+  x: usize,
+  output: usize,
+  outputBytes: i32,
+  scratch: usize,
+): void {
+  const reach = reach16(x, inputs * groups);
+  const pitch = <usize>inputs * sizeof<W>();
+  const dots = scratch + DOTS;
+  const tile = scratch + TILE;
+  const bytes = outputBytes == 0 ? 4 : outputBytes;
+  let filled: i32 = 0;
+  let done: i32 = 0;
+  for (let r: i32 = 0; r < outputs; r += 4) {
+    const rest = outputs - r;
+    // Rows past the last repeat it: the block computes four.
+    let i0 = r;
+    let i1 = rest > 1 ? r + 1 : r;
+    let i2 = rest > 2 ? r + 2 : r;
+    let i3 = rest > 3 ? r + 3 : r;
+    if (list != 0) {
+      i0 = load<i32>(list + (<usize>i0 << 2));
+      i1 = load<i32>(list + (<usize>i1 << 2));
+      i2 = load<i32>(list + (<usize>i2 << 2));
+      i3 = load<i32>(list + (<usize>i3 << 2));
+    }
+    const sums = tile + (<usize>filled << 2);
+    for (let n: i32 = 0; n < groups; n++) {
+      const at = sums + (<usize>n << 2);
+      const row = <usize>groups << 2;
+      store<i32>(at, biasAt(bias, biasStride, biasBytes, i0));
+      store<i32>(at + row, biasAt(bias, biasStride, biasBytes, i1));
+      store<i32>(at + 2 * row, biasAt(bias, biasStride, biasBytes, i2));
+      store<i32>(at + 3 * row, biasAt(bias, biasStride, biasBytes, i3));
+    }
+    block<W>(
+      weights + <usize>i0 * pitch,
+      weights + <usize>i1 * pitch,
+      weights + <usize>i2 * pitch,
+      weights + <usize>i3 * pitch,
+      multiplierAt(scale, i0),
+      multiplierAt(scale, i1),
+      multiplierAt(scale, i2),
+      multiplierAt(scale, i3),
+      x,
+      inputs,
+      groups,
+      chunk,
+      reach,
+      dots,
+      sums,
+    );
+    filled += min(rest, 4) * groups;
+    if (filled + 4 * groups > TILE_SUMS || rest <= 4) {
+      const to = output + <usize>done * <usize>bytes;
+      if (outputBytes == 0) memory.copy(to, tile, <usize>filled << 2);
+      else activate(tile, filled, to, outputBytes);
+      done += filled;
+      filled = 0;
+    }
+  }
+}
+
+/** Returns 1 when something saturated. */
+export function affine(command: usize, scratch: usize): i32 {
+  const p = changetype<Affine>(command);
+  clearSaturated();
+  let x = scratch + VECTORS;
+  if (p.groups > 1) {
+    for (let n: i32 = 0; n < p.groups; n++)
+      widenColumn(p.input, p.inputBytes, p.groups, n, x + (<usize>(n * p.inputs) << 1), p.inputs);
+  } else if (p.inputBytes == 1) {
+    widen(p.input, 1, x, p.inputs);
+  } else {
+    x = p.input;
+  }
+  if (p.outputBytes != 0) pwlPrepare(p.segments, p.segmentCount, scratch);
+  if (p.weightBytes == 1) {
+    product<i8>(
+      p.weights, p.inputs, p.outputs, p.groups, p.chunk, p.list,
+      p.bias, p.biasBytes, p.biasStride, p.scale, x, p.output, p.outputBytes, scratch,
+    );
+  } else {
+    product<i16>(
+      p.weights, p.inputs, p.outputs, p.groups, p.chunk, p.list,
+      p.bias, p.biasBytes, p.biasStride, p.scale, x, p.output, p.outputBytes, scratch,
+    );
+  }
+  return saturated();
+}
+
+/** out[m][n] = bias[m] + w[m] * in[m][n]. Returns 1 when something saturated. */
+export function diagonal(command: usize, scratch: usize): i32 {
+  const p = changetype<Affine>(command);
+  clearSaturated();
+  if (p.outputBytes != 0) pwlPrepare(p.segments, p.segmentCount, scratch);
+  const tile = scratch + TILE;
+  const bytes = p.outputBytes == 0 ? 4 : p.outputBytes;
+  let from = <usize>p.input;
+  let to = <usize>p.output;
+  let filled: i32 = 0;
+  for (let m: i32 = 0; m < p.outputs; m++) {
+    const w = p.weightBytes == 1
+      ? <i64>load<i8>(<usize>p.weights + <usize>m)
+      : <i64>load<i16>(<usize>p.weights + (<usize>m << 1));
+    const factor = w * multiplierAt(p.scale, m);
+    const bias = <i64>biasAt(p.bias, p.biasStride, p.biasBytes, m);
+    for (let n: i32 = 0; n < p.groups; n++) {
+      const x = p.inputBytes == 1 ? <i64>load<i8>(from) : <i64>load<i16>(from);
+      from += p.inputBytes;
+      store<i32>(tile + (<usize>filled << 2), sat32(bias + factor * x));
+      filled++;
+    }
+    if (filled + 8 > TILE_SUMS || m == p.outputs - 1) {
+      if (p.outputBytes == 0) memory.copy(to, tile, <usize>filled << 2);
+      else activate(tile, filled, to, p.outputBytes);
+      to += <usize>(filled * bytes);
+      filled = 0;
+    }
+  }
+  return saturated();
+}
+
+/** Step by step: inputs, then what the feedback holds by then, as one vector. Returns 1 when something saturated. */
+export function recurrent(command: usize, scratch: usize): i32 {
+  const p = changetype<Recurrent>(command);
+  clearSaturated();
+  pwlPrepare(p.segments, p.segmentCount, scratch);
+  const x = scratch + VECTORS;
+  const all = p.inputs + p.outputs;
+  for (let t: i32 = 0; t < p.vectors; t++) {
+    widen(<usize>p.input + <usize>(t * p.inputs * p.inputBytes), p.inputBytes, x, p.inputs);
+    const back = <usize>p.feedback + <usize>(t * p.outputs * p.outputBytes);
+    widen(back, p.outputBytes, x + (<usize>p.inputs << 1), p.outputs);
+    const to = <usize>p.output + <usize>(t * p.outputs * p.outputBytes);
+    if (p.weightBytes == 1) {
+      product<i8>(
+        p.weights, all, p.outputs, 1, p.chunk, 0,
+        p.bias, p.biasBytes, p.biasStride, p.scale, x, to, p.outputBytes, scratch,
+      );
+    } else {
+      product<i16>(
+        p.weights, all, p.outputs, 1, p.chunk, 0,
+        p.bias, p.biasBytes, p.biasStride, p.scale, x, to, p.outputBytes, scratch,
+      );
+    }
+  }
+  return saturated();
+}
