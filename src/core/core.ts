@@ -12,7 +12,7 @@ import { LocalFile } from './local-file.js';
 import type { Process } from './process.js';
 import { snapshot, type Snapshot } from './snapshot.js';
 import { SwSyncTimeline } from './sw-sync.js';
-import { Trace } from './trace.js';
+import { Trace, TraceStep } from './trace.js';
 
 /** Character major of the accel class (ACCEL_MAJOR). */
 export const ACCEL_MAJOR = 261;
@@ -123,6 +123,17 @@ export class Core {
     const target: AccelDevice = typeof device === 'object' ? device : this.device(device);
     if (target.unplugged) throw new AccelError('ENODEV', { call, reason: `${target.name} is gone` });
     if (exclusive) throw new AccelError('EBUSY', { call, reason: 'an accel node is never exclusive' });
-    return new LocalFile(new ClientFile(target, process, ++this.#clients), nonblock);
+    const file = new ClientFile(target, process, ++this.#clients);
+    const { staging, name } = target;
+    if (staging !== undefined && this.trace.enabled) {
+      const detail = `in staging until ${staging.until}, open rules: ${staging.failing.join(', ')}`;
+      this.trace.emit(TraceStep.staging, {
+        device: name,
+        client: file.clientId,
+        name: staging.driver,
+        detail,
+      });
+    }
+    return new LocalFile(file, nonblock);
   }
 }

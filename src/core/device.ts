@@ -11,6 +11,7 @@ import { ioctlTable, type IoctlTable } from './ioctl.js';
 import { RuntimePower } from './power.js';
 import type { SchedulerStats } from './scheduler.js';
 import type { Histogram } from './histogram.js';
+import type { StagingState } from './manifest.js';
 import type { Trace } from './trace.js';
 import type { BusyTime } from './usage.js';
 
@@ -54,6 +55,8 @@ export class AccelDevice<Hw = unknown> {
   /** Runtime suspend. The scheduler holds it while jobs run; handlers that touch registers get() and put() it. */
   readonly power: RuntimePower;
   readonly offsets: MmapOffsets;
+  /** Set by who binds a driver that is in staging: files, traces and tools say so. */
+  staging: StagingState | undefined;
   /** Calls by number: the generic ones and the driver's. */
   readonly ioctls: IoctlTable;
   readonly #files = new Set<ClientFile<Hw, any>>(); // eslint-disable-line @typescript-eslint/no-explicit-any -- as above

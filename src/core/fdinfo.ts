@@ -41,6 +41,8 @@ export function fdinfo(file: AnyFile): string {
   const { device, clientId } = file;
   const now = device.clock.now();
   const lines = [`drm-driver:\t${device.driver.name}`, `drm-client-id:\t${clientId}`];
+  if (device.staging !== undefined)
+    lines.push(`accel-staging:\t${device.staging.driver} until ${device.staging.until}`);
   if (PCI_ADDRESS.test(device.busName)) lines.push(`drm-pdev:\t${device.busName}`);
   // Equal engines share a name; a client that has used none of them still lists it, so that readers know it.
   const capacity = new Map<string, number>();

@@ -50,10 +50,14 @@ export interface Manifest {
   /** Documents of the device and of the uAPI. */
   readonly documentation: readonly string[];
   /** For a driver in staging: who cares, since when, until when (ISO dates), and the rules it knows it breaks. */
-  readonly staging?: {
-    readonly owner: string;
-    readonly since: string;
-    readonly until: string;
-    readonly failing: readonly string[];
-  };
+  readonly staging?: Omit<StagingState, 'driver'>;
+}
+
+/** What a driver in staging says about itself, and a system with it about the driver. */
+export interface StagingState {
+  readonly driver: string;
+  readonly owner: string;
+  readonly since: string;
+  readonly until: string;
+  readonly failing: readonly string[];
 }

@@ -3,6 +3,7 @@
 import type { Core } from './core.js';
 import type { AccelDevice } from './device.js';
 import { memoryUsage, type MemoryUsage } from './fdinfo.js';
+import type { StagingState } from './manifest.js';
 import type { AnyFile } from './ioctl.js';
 import type { SchedulerStats } from './scheduler.js';
 import type { EngineUsage } from './usage.js';
@@ -44,6 +45,8 @@ export interface DeviceSnapshot {
   readonly driver: string;
   /** `1.0.0`. */
   readonly version: string;
+  /** Of a driver in staging; else null. */
+  readonly staging: StagingState | null;
   readonly power: {
     readonly suspended: boolean;
     readonly users: number;
@@ -84,6 +87,7 @@ function device(of: AccelDevice, now: number): DeviceSnapshot {
     busName: of.busName,
     driver: driver.name,
     version: `${major}.${minor}.${patch}`,
+    staging: of.staging ?? null,
     power: {
       suspended: power.suspended,
       users: power.users,

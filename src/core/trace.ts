@@ -4,6 +4,8 @@ import type { Clock } from '../base/clock.js';
 
 /** The steps of one job, end to end. Numbers are the design's. */
 export const TraceStep = {
+  /** A file of a device whose driver is in staging is opened: no step of a job, a mark on the system. */
+  staging: 0,
   /** A buffer is mapped in the client's address space. */
   bufferMapped: 1,
   /** An ioctl arrives. */

@@ -1,13 +1,18 @@
 // Which driver binds to which device: the table that modalias is on Linux.
-// Not policy: staging and rules are asked when a driver registers.
+// Not policy: whether a driver in staging may load is asked of policy/.
 import type { BusDevice, PciDevice, PlatformDevice } from '../bus/device.js';
 import type { Core } from '../core/core.js';
+import type { BoardDevice } from './boards.js';
 import type { AccelDevice } from '../core/device.js';
+import type { Manifest } from '../core/manifest.js';
 import * as nullDriver from '../drivers/null/index.js';
 import * as nvdla from '../drivers/nvdla/index.js';
+import { admit } from '../policy/index.js';
 
 interface DriverBinding<D extends BusDevice> {
   readonly name: string;
+  /** What the driver says about itself: whether it is in staging is read here. */
+  readonly manifest: Manifest;
   probe(device: D, core: Core): AccelDevice<unknown>;
 }
 
@@ -27,33 +32,63 @@ export type DriverEntry = PlatformDriver | PciDriver;
 export const drivers: readonly DriverEntry[] = [
   {
     name: 'null',
+    manifest: nullDriver.manifest,
     bus: 'platform',
     compatible: nullDriver.match.compatible,
     probe: (device, core) => nullDriver.probe(device, core) as AccelDevice<unknown>,
   },
   {
     name: 'nvdla',
+    manifest: nvdla.manifest,
     bus: 'platform',
     compatible: nvdla.match.compatible,
     probe: (device, core) => nvdla.probe(device, core) as AccelDevice<unknown>,
   },
 ];
 
-/** Probes the first driver that takes the device; undefined when there is none. @throws what its probe throws */
+/** The driver of a board's device, without probing it; undefined when there is none. */
+export function driverOf(
+  device: BoardDevice,
+  table: readonly DriverEntry[] = drivers,
+): DriverEntry | undefined {
+  const matched = device.bus === 'pci' ? { bus: device.bus, ...device.identity } : device;
+  return table.find((entry) => takes(entry, matched));
+}
+
+/** Which drivers may load. */
+export interface Admission {
+  /** Drivers in staging too. */
+  readonly staging: boolean;
+  /** ISO date: a driver past its date in staging loads no more. */
+  readonly today: string;
+}
+
+/** What a match looks at: a device on its bus, or its description on a board. */
+type Matched = Pick<PlatformDevice, 'bus' | 'compatible'> | Pick<PciDevice, 'bus' | 'vendor' | 'device'>;
+
+function takes(entry: DriverEntry, device: Matched): boolean {
+  if (entry.bus === 'platform' && device.bus === 'platform')
+    return device.compatible.some((name) => entry.compatible.includes(name));
+  if (entry.bus === 'pci' && device.bus === 'pci')
+    return entry.ids.some(({ vendor, device: id }) => vendor === device.vendor && id === device.device);
+  return false;
+}
+
+/**
+ * Probes the first driver that takes the device; undefined when there is none.
+ * @throws AccelError EPERM when that driver is in staging and may not load; what its probe throws
+ */
 export function bind(
   device: PlatformDevice | PciDevice,
   core: Core,
   table: readonly DriverEntry[],
+  admission: Admission,
 ): AccelDevice<unknown> | undefined {
-  for (const entry of table) {
-    if (entry.bus === 'platform' && device.bus === 'platform') {
-      if (device.compatible.some((name) => entry.compatible.includes(name))) return entry.probe(device, core);
-    } else if (entry.bus === 'pci' && device.bus === 'pci') {
-      const match = entry.ids.some(
-        ({ vendor, device: id }) => vendor === device.vendor && id === device.device,
-      );
-      if (match) return entry.probe(device, core);
-    }
-  }
-  return undefined;
+  const entry = table.find((candidate) => takes(candidate, device));
+  if (entry === undefined) return undefined;
+  const staging = admit(entry.manifest, admission);
+  // `takes` has compared the buses.
+  const accel = entry.probe(device as never, core);
+  accel.staging = staging;
+  return accel;
 }

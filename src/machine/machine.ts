@@ -12,7 +12,7 @@ import type { AccelDevice } from '../core/device.js';
 import { TraceStep } from '../core/trace.js';
 import { boardByName, boards, type Board, type BoardDevice } from './boards.js';
 import { Dram } from './dram.js';
-import { bind, drivers, type DriverEntry } from './drivers.js';
+import { bind, drivers, type Admission, type DriverEntry } from './drivers.js';
 import { faultyHandle, type EngineHost, type FaultyHandle } from './engines.js';
 import { Faults } from './faults.js';
 
@@ -21,6 +21,10 @@ export interface MachineOptions {
   readonly boards: readonly (string | Board)[];
   /** Drivers of other packages; asked before ours. */
   readonly drivers?: readonly DriverEntry[];
+  /** Lets drivers in staging load. Default false. */
+  readonly staging?: boolean;
+  /** ISO date, for drivers in staging: past its date one is refused. */
+  readonly today: string;
   readonly clock: Clock;
   /** Owned by the machine from now on. */
   readonly engines: EngineHost;
@@ -62,13 +66,18 @@ export class Machine implements Disposable {
   readonly #owned = new DisposableStack();
   readonly #onGuestError: MachineOptions['onGuestError'];
   readonly #drivers: readonly DriverEntry[];
+  readonly #admission: Admission;
 
-  /** @throws AccelError ENODEV for a board that is not known, ENOMEM when scratch does not fit */
+  /**
+   * @throws AccelError ENODEV for a board that is not known, EPERM for a driver in staging that may not load, ENOMEM when scratch
+   * does not fit
+   */
   constructor(options: MachineOptions) {
     this.clock = options.clock;
     this.engines = this.#owned.use(options.engines);
     this.#onGuestError = options.onGuestError;
     this.#drivers = [...(options.drivers ?? []), ...drivers];
+    this.#admission = { staging: options.staging ?? false, today: options.today };
     this.memory = new Dram(options.dram ?? 1024);
     this.core = new Core({ clock: options.clock, memory: this.memory });
     try {
@@ -132,7 +141,7 @@ export class Machine implements Disposable {
     slot.plug(model);
     let accel: AccelDevice<unknown> | undefined;
     if (!bare) {
-      accel = bind(this.#busDevice(spec, slot), this.core, this.#drivers);
+      accel = bind(this.#busDevice(spec, slot), this.core, this.#drivers, this.#admission);
     }
     this.devices.push({
       board,

@@ -9,6 +9,9 @@ const DRAM = 64;
 /** Nanoseconds the clock shows at first: 0 would make absolute times of the past negative. */
 const START = 1e9;
 
+/** The day of these systems, as fixed as their clock: a driver past its date must still be testable. */
+const TODAY = '2026-11-25';
+
 export interface SuiteMachineOptions {
   readonly board: string;
   readonly engines: EngineKind;
@@ -20,7 +23,7 @@ export interface SuiteMachineOptions {
 export function suiteSystem({ board, engines, count = 2 }: SuiteMachineOptions): SuiteSystem {
   const clock = new TestClock(START);
   const devices = Array.from({ length: count }, () => board);
-  const { machine } = openSystem({ devices, engines, clock, dram: DRAM });
+  const { machine } = openSystem({ devices, engines, clock, dram: DRAM, staging: true, today: TODAY });
   return machineSystem(machine, clock, turn);
 }
 

@@ -27,9 +27,16 @@ export interface SystemOptions {
   /** MiB of DRAM. */
   readonly dram?: number;
   readonly clock?: Clock;
+  /** Lets drivers in staging load. Default false. */
+  readonly staging?: boolean;
+  /** ISO date by which time in staging is judged. Default today's. */
+  readonly today?: string;
   readonly bare?: boolean;
   onGuestError?(device: string, text: string): void;
 }
+
+/** Today's date, ISO, UTC. */
+export const today = (): string => new Date().toISOString().slice(0, 10);
 
 export const DEFAULT_BOARD = 'nvdla:nv_large';
 
@@ -44,12 +51,15 @@ export interface System extends Disposable {
   device(name?: string): MachineDevice;
 }
 
+/** @throws AccelError ENODEV for a board that is not known, EPERM for a driver in staging without `staging` */
 export function openSystem(options: SystemOptions = {}): System {
   const clock = options.clock ?? new RealClock();
   const kernels = loadKernels();
   const machine = new Machine({
     boards: options.devices ?? [DEFAULT_BOARD],
     clock,
+    staging: options.staging ?? false,
+    today: options.today ?? today(),
     engines: options.engines === 'worker' ? new WorkerEngines(kernels) : new InlineEngines(clock, kernels),
     ...(options.dram === undefined ? {} : { dram: options.dram }),
     drivers: options.drivers ?? [],

@@ -1,15 +1,7 @@
 // The staging area: which drivers may load, and what a system with one of them says about itself.
 // Not a quarantine: a staging driver has its node and all generic calls; its own uAPI has no promise.
 import { AccelError } from '../base/errors.js';
-import type { Manifest } from '../core/manifest.js';
-
-export interface StagingState {
-  readonly driver: string;
-  readonly owner: string;
-  readonly since: string;
-  readonly until: string;
-  readonly failing: readonly string[];
-}
+import type { Manifest, StagingState } from '../core/manifest.js';
 
 /**
  * Whether a driver may load. Returns its staging state, or undefined for a driver that is not in staging.

@@ -13,6 +13,8 @@ export interface BrowserSystemOptions {
   /** Bytes of each model's kernel module: dist/kernels/<model>.wasm. */
   readonly kernels: Readonly<Record<string, Uint8Array>>;
   readonly dram?: number;
+  /** Lets drivers in staging load. Default false. */
+  readonly staging?: boolean;
 }
 
 export interface BrowserSystem extends Disposable {
@@ -29,6 +31,8 @@ export function openBrowserSystem(options: BrowserSystemOptions): BrowserSystem 
   const machine = new Machine({
     boards: options.devices,
     clock,
+    staging: options.staging ?? false,
+    today: new Date().toISOString().slice(0, 10),
     engines: new InlineEngines(clock, kernels),
     dram: options.dram ?? 256,
   });

@@ -9,6 +9,7 @@ import { NullHw } from './device.js';
 import { nullDriver } from './driver.js';
 
 export { nullDriver } from './driver.js';
+export { manifest } from './manifest.js';
 export type { NullHw } from './device.js';
 
 export const match: { readonly compatible: readonly string[] } = { compatible: ['accel,null'] };

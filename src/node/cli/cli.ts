@@ -4,7 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { DEFAULT_BOARD } from '../system.js';
 import { addConform } from './conform.js';
 import { addFault } from './fault.js';
-import { info, ls } from './info.js';
+import { info, ls, type InfoOptions } from './info.js';
 import { errorLine, UsageError, type CommandIo } from './io.js';
 import { run, type RunOptions } from './run.js';
 import { Recorder } from './trace.js';
@@ -48,6 +48,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
       .choices(['host', 'forbid'])
       .default('host');
   const json = (): Option => new Option('--json', 'print JSON');
+  const staging = (): Option => new Option('--staging', 'let a driver in staging load');
 
   const runCommand = (): Command =>
     harden(new Command('run'), io)
@@ -62,6 +63,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
       .option('-o, --out <folder>', 'write the outputs as .bin files')
       .addOption(engines())
       .addOption(fallback())
+      .addOption(staging())
       .addOption(json());
 
   program.addCommand(
@@ -71,18 +73,18 @@ function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
   program
     .command('ls')
     .description('list the devices')
+    .addOption(staging())
     .addOption(json())
-    .action((options: { json?: boolean }) => ls(options, io));
+    .action((options: { staging?: boolean; json?: boolean }) => ls(options, io));
 
   program
     .command('info')
     .description('say what a device is and what its model promises')
     .argument('[device]', 'board or accelN')
     .option('--registers', 'list every register')
+    .addOption(staging())
     .addOption(json())
-    .action((name: string | undefined, options: { registers?: boolean; json?: boolean }) =>
-      info(name, options, io),
-    );
+    .action((name: string | undefined, options: InfoOptions) => info(name, options, io));
 
   program
     .command('verify')

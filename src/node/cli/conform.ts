@@ -11,6 +11,7 @@ import {
 import { suiteSystem } from '../suite-system.js';
 import { columns } from './columns.js';
 import type { CommandIo } from './io.js';
+import { noteStaging } from './staging.js';
 
 export interface ConformOptions {
   readonly engines: EngineKind | 'both';
@@ -30,6 +31,7 @@ export interface GroupSummary {
 
 /** Runs the suite; true when nothing failed. @throws AccelError ENODEV for a board without an adapter */
 export async function conform(board: string, options: ConformOptions, io: CommandIo): Promise<boolean> {
+  noteStaging(board, io);
   const { engines, only, verbose = false, json = false } = options;
   const cases = conformanceCases({
     name: board,

@@ -8,6 +8,7 @@ import { adapterFor, Bench, faultEnds, outcomeOf, type Outcome, type SuiteJob } 
 import { suiteSystem } from '../suite-system.js';
 import { columns } from './columns.js';
 import { UsageError, type CommandIo } from './io.js';
+import { noteStaging } from './staging.js';
 
 export const faultKinds = Object.keys(faultEnds) as readonly FaultKind[];
 
@@ -163,6 +164,7 @@ export function addFault(program: Command, io: CommandIo, verdict: (held: boolea
         const value = whole(name, options[name]);
         if (value !== undefined) when[name] = value;
       }
+      noteStaging(board, io);
       const report = await fault(board, { ...request, ...when });
       if (options.json === true) io.out(`${JSON.stringify(report, undefined, 2)}\n`);
       else print(report, io);

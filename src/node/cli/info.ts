@@ -1,29 +1,35 @@
 // accel ls and accel info: which devices there are, and what is promised about one.
 // Not a probe of silicon: these are the devices this package can make.
+import { AccelError } from '../../base/errors.js';
 import type { Modelled } from '../../base/register-file.js';
 import { configByCompatible, type NvdlaConfig } from '../../hw/nvdla/index.js';
-import { boards, type MachineDevice } from '../../machine/index.js';
-import { DEFAULT_BOARD } from '../system.js';
+import type { Manifest, StagingState } from '../../core/manifest.js';
+import { boards, driverOf, type MachineDevice } from '../../machine/index.js';
+import { admit } from '../../policy/index.js';
+import { DEFAULT_BOARD, today } from '../system.js';
 import { columns } from './columns.js';
 import { bytes } from './format.js';
-import type { CommandIo } from './io.js';
+import { errorLine, type CommandIo } from './io.js';
 import { systemFor } from './session.js';
 
 export interface InfoOptions {
   readonly registers?: boolean;
+  readonly staging?: boolean;
   readonly json?: boolean;
 }
 
-export function ls(options: { readonly json?: boolean }, io: CommandIo): void {
+export function ls(options: Pick<InfoOptions, 'staging' | 'json'>, io: CommandIo): void {
   const rows = boards.map((board) => {
-    using system = systemFor(board.name);
-    const { accel } = system.device();
+    using system = systemFor(board.name, { bare: true });
+    const driver = driverOf(system.device().spec);
+    const admitted = driver === undefined ? undefined : admission(driver.manifest, options.staging === true);
     return {
       name: board.name,
-      driver: accel?.driver.name ?? null,
+      driver: driver?.name ?? null,
       kind: 'virtual',
       default: board.name === DEFAULT_BOARD,
       summary: board.summary,
+      ...(admitted === undefined ? {} : { staging: admitted }),
     };
   });
   if (options.json === true) {
@@ -36,8 +42,19 @@ export function ls(options: { readonly json?: boolean }, io: CommandIo): void {
     row.driver ?? 'none',
     row.kind,
     row.default ? `${row.summary} (default)` : row.summary,
+    row.staging === undefined ? '' : colours.yellow(row.staging),
   ]);
-  io.out(columns(['device', 'driver', 'kind', ''], shown, { colours }));
+  io.out(columns(['device', 'driver', 'kind', '', ''], shown, { colours }));
+}
+
+/** Whether a driver in staging loads, in words; undefined for others. */
+function admission(manifest: Manifest, staging: boolean): string | undefined {
+  try {
+    const state = admit(manifest, { staging, today: today() });
+    return state && `in staging until ${state.until}`;
+  } catch (error) {
+    return error instanceof AccelError ? error.reason : errorLine(error);
+  }
 }
 
 /** What `info` knows of a device. */
@@ -70,6 +87,7 @@ export function describeDevice(device: MachineDevice, withRegisters: boolean) {
             features: accel.driver.features,
             ioctls: accel.driver.ioctls.map(({ def }) => ({ name: def.name, request: def.request })),
           },
+    staging: accel?.staging ?? null,
     windows: model.windows,
     interrupts: spec.irqs,
     memoryBytes: accel?.memory.size ?? null,
@@ -90,10 +108,15 @@ export function describeDevice(device: MachineDevice, withRegisters: boolean) {
   };
 }
 
+/** `until 2027-11-25, open rules U2, U3, owner the authors`. */
+export function stagingText({ until, failing, owner }: StagingState): string {
+  return `until ${until}, open rules ${failing.join(', ')}, owner ${owner}; no promise for its own calls`;
+}
+
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
 export function info(name: string | undefined, options: InfoOptions, io: CommandIo): void {
-  using system = systemFor(name);
+  using system = systemFor(name, { staging: options.staging });
   const about = describeDevice(system.device(), options.registers === true);
   if (options.json === true) {
     io.out(`${JSON.stringify(about, undefined, 2)}\n`);
@@ -106,6 +129,7 @@ export function info(name: string | undefined, options: InfoOptions, io: Command
     ['bus', [`${about.bus} ${about.busName}`, ...about.compatible].join(', ')],
     ['node', about.node ?? 'none'],
     ['driver', driver === null ? 'none' : `${driver.name} ${driver.version}, ${driver.description}`],
+    ...(about.staging === null ? [] : [['staging', stagingText(about.staging)] as [string, string]]),
     ['calls', driver?.ioctls.map((call) => call.name.replace('DRM_IOCTL_', '')).join(', ') ?? ''],
     ['windows', about.windows.map(bytes).join(', ')],
     ['interrupts', String(about.interrupts)],

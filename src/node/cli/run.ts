@@ -18,6 +18,7 @@ export interface RunOptions {
   readonly out?: string;
   readonly engines?: EngineKind;
   readonly fallback?: 'host' | 'forbid';
+  readonly staging?: boolean;
   readonly json?: boolean;
 }
 

@@ -20,7 +20,7 @@ import {
   type InputDescriptor,
 } from '../input/load.js';
 import { sidecarFor, type Sidecar } from '../input/sidecar.js';
-import { DEFAULT_BOARD, openSystem, type EngineKind, type System } from '../system.js';
+import { DEFAULT_BOARD, openSystem, type EngineKind, type System, type SystemOptions } from '../system.js';
 import type { CommandIo } from './io.js';
 import { UsageError } from './io.js';
 import { Progress } from './progress.js';
@@ -34,6 +34,8 @@ export interface SessionOptions {
   readonly device?: string | undefined;
   readonly engines?: EngineKind | undefined;
   readonly fallback?: 'host' | 'forbid' | undefined;
+  /** Lets a driver in staging load. */
+  readonly staging?: boolean | undefined;
   /** Calibration inputs for a float model whose sidecar names none. */
   readonly calibration?: ((inputs: readonly InputDescriptor[]) => Record<string, InputArray>[]) | undefined;
   /** Told once the system exists: for tracing. */
@@ -46,11 +48,14 @@ export interface Inference {
 }
 
 /** A system with the device of that name: a board name, or accelN on a machine with the default board. */
-export function systemFor(name: string | undefined, engines: EngineKind = 'inline', bare = false): System {
+export function systemFor(
+  name: string | undefined,
+  options: Pick<SystemOptions, 'engines' | 'bare' | 'staging'> = {},
+): System {
   const wanted = name ?? DEFAULT_BOARD;
-  if (boardByName(wanted) !== undefined) return openSystem({ devices: [wanted], engines, bare });
+  if (boardByName(wanted) !== undefined) return openSystem({ ...options, devices: [wanted] });
   if (/^accel\d+$/.test(wanted)) {
-    const system = openSystem({ engines, bare });
+    const system = openSystem(options);
     if (system.machine.device(wanted) !== undefined) return system;
     system[Symbol.dispose]();
     throw new UsageError(`no device ${wanted}: only accel0 exists, a ${DEFAULT_BOARD}; see accel ls`);
@@ -81,7 +86,7 @@ export class Session implements AsyncDisposable {
   static async open(options: SessionOptions, io: CommandIo): Promise<Session> {
     const bytes = readFile(options.model);
     const sidecar = sidecarFor(options.model);
-    const system = systemFor(options.device, options.engines);
+    const system = systemFor(options.device, { engines: options.engines, staging: options.staging });
     let context: MLContext | undefined;
     try {
       const device = system.device();

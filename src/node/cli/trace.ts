@@ -27,6 +27,7 @@ const DRIVER = 2;
 const DEVICE = 3;
 
 const names: Readonly<Record<number, string>> = {
+  0: 'driver in staging',
   1: 'buffer mapped',
   2: 'ioctl',
   3: 'handler',

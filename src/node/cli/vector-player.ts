@@ -39,7 +39,7 @@ export class VectorPlayer implements Disposable {
   /** `board` is a board's name, `nvdla:nv_small`. */
   constructor(board: string, engines: EngineKind = 'inline') {
     this.#engines = engines;
-    this.#system = systemFor(board, engines, true);
+    this.#system = systemFor(board, { engines, bare: true });
     this.#device = this.#system.device();
     this.#config = board.split(':')[1] ?? board;
     const { slot } = this.#device;
