@@ -144,6 +144,18 @@ export interface Struct<V extends object> extends Type<V> {
   view(memory: DataView, at?: number): V & { at: number };
 }
 
+let lastBytes: Uint8Array | undefined;
+let lastView: DataView | undefined;
+
+/** A view of `bytes`. Runs of records are read from the same bytes, so the last view is kept. */
+function viewOf(bytes: Uint8Array): DataView {
+  if (bytes !== lastBytes) {
+    lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    lastBytes = bytes;
+  }
+  return lastView!;
+}
+
 /** Describes a C struct. Field names and order are the header's. */
 export function struct<const F extends Record<string, Type<any>>>( // eslint-disable-line @typescript-eslint/no-explicit-any
   name: string,
@@ -166,8 +178,6 @@ export function struct<const F extends Record<string, Type<any>>>( // eslint-dis
   if (size !== options.bytes)
     throw new Error(`struct ${name} is ${size} bytes, declared as ${options.bytes}`);
 
-  const viewOf = (bytes: Uint8Array): DataView =>
-    new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const read = (view: DataView, at: number): V => {
     const value = {} as Record<string, unknown>;
     for (const [field, type] of entries) value[field] = type.read(view, at + offsets[field]);
