@@ -186,3 +186,119 @@ export function convert8(tile: usize, dst: usize, count: i32, offset: f64, scale
     dst += 8;
   }
 }
+
+@inline
+function round(x: v128): v128 {
+  const sign = v128.and(x, i64x2.splat(0x8000000000000000));
+  return f64x2.trunc(f64x2.add(x, v128.or(sign, f64x2.splat(0.5))));
+}
+
+/** One X stage on two lanes in double precision: sum, product with multiplier and shift, rounding, saturation to 32 bits. */
+@inline
+function stage64(x: v128, alu: usize, mul: usize, relu: i32, at: usize): v128 {
+  if (alu != 0) x = f64x2.add(x, v128.load(alu + at));
+  if (mul != 0) x = round(f64x2.mul(x, v128.load(mul + at)));
+  x = f64x2.pmax(f64x2.pmin(x, f64x2.splat(2147483647)), f64x2.splat(-2147483648));
+  return relu != 0 ? f64x2.pmax(x, f64x2.splat(0)) : x;
+}
+
+/** Both stages and the converter on two lanes; the result is an integer from -128 to 127 in the low word of each. */
+@inline
+function chain64(
+  x: v128,
+  alu1: usize,
+  mul1: usize,
+  relu1: i32,
+  two: i32,
+  alu2: usize,
+  mul2: usize,
+  relu2: i32,
+  at: usize,
+  offset: v128,
+  scale: v128,
+): v128 {
+  x = stage64(x, alu1, mul1, relu1, at);
+  if (two != 0) x = stage64(x, alu2, mul2, relu2, at);
+  x = round(f64x2.mul(f64x2.sub(x, offset), scale));
+  x = f64x2.pmax(f64x2.pmin(x, f64x2.splat(127)), f64x2.splat(-128));
+  // 2^52 + 2^51: the sum's low word is the integer.
+  return f64x2.add(x, f64x2.splat(6755399441055744));
+}
+
+/**
+ * The usual chain in one pass: X1 and perhaps X2 with sum and product only, then the output converter to int8. Values stay
+ * in double precision between the stages, where all of them are exact.
+ * @param src `groups` times `lanes` elements of `bytes` (1 or 4); lanes is a multiple of 8
+ * @param alu1 array of `lanes` doubles to add, or 0
+ * @param mul1 array of `lanes` doubles, multiplier times 2^-shift, or 0 when the stage neither multiplies nor shifts
+ */
+export function chain8(
+  src: usize,
+  bytes: i32,
+  dst: usize,
+  groups: i32,
+  lanes: i32,
+  alu1: usize,
+  mul1: usize,
+  relu1: i32,
+  two: i32,
+  alu2: usize,
+  mul2: usize,
+  relu2: i32,
+  offset: f64,
+  scale: f64,
+): void {
+  const offsets = f64x2.splat(offset);
+  const scales = f64x2.splat(scale);
+  const row = (<usize>lanes) << 3;
+  for (let g: i32 = 0; g < groups; g++) {
+    for (let at: usize = 0; at < row; at += 64) {
+      let low: v128;
+      let up: v128;
+      if (bytes == 4) {
+        low = v128.load(src);
+        up = v128.load(src, 16);
+        src += 32;
+      } else {
+        const half = v128.load8x8_s(src);
+        low = i32x4.extend_low_i16x8_s(half);
+        up = i32x4.extend_high_i16x8_s(half);
+        src += 8;
+      }
+      const a = chain64(f64x2.convert_low_i32x4_s(low), alu1, mul1, relu1, two, alu2, mul2, relu2, at, offsets, scales);
+      const b = chain64(f64x2.convert_low_i32x4_s(high(low)), alu1, mul1, relu1, two, alu2, mul2, relu2, at + 16, offsets, scales);
+      const c = chain64(f64x2.convert_low_i32x4_s(up), alu1, mul1, relu1, two, alu2, mul2, relu2, at + 32, offsets, scales);
+      const d = chain64(f64x2.convert_low_i32x4_s(high(up)), alu1, mul1, relu1, two, alu2, mul2, relu2, at + 48, offsets, scales);
+      const words = i16x8.narrow_i32x4_s(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(c, d, 0, 2, 4, 6));
+      v128.store64_lane(dst, i8x16.narrow_i16x8_s(words, words), 0);
+      dst += 8;
+    }
+  }
+}
+
+/** As `operands`, to doubles at `dst`, each times `rate` after it was rounded and saturated. */
+export function operands64(
+  src: usize,
+  dst: usize,
+  count: i32,
+  stride: i32,
+  bytes: i32,
+  offset: f64,
+  scale: f64,
+  rate: f64,
+): void {
+  for (let i: i32 = 0; i < count; i++) {
+    const x: i32 = bytes == 1 ? <i32>load<i8>(src) : <i32>load<i16>(src);
+    const y = (<f64>x - offset) * scale;
+    store<f64>(dst, <f64>(<i32>Math.min(2147483647, Math.max(-2147483648, y + (y < 0 ? -0.5 : 0.5)))) * rate);
+    src += stride;
+    dst += 8;
+  }
+}
+
+/** `count` doubles of `value` at `dst`. */
+export function fill64(dst: usize, value: f64, count: i32): void {
+  const end = dst + ((<usize>count) << 3);
+  const pair = f64x2.splat(value);
+  for (; dst < end; dst += 16) v128.store(dst, pair);
+}

@@ -34,6 +34,33 @@ export interface ProcessorKernels {
     alu: number,
     algo: number,
   ): number;
+  chain8(
+    src: number,
+    bytes: number,
+    dst: number,
+    groups: number,
+    lanes: number,
+    alu1: number,
+    mul1: number,
+    relu1: number,
+    two: number,
+    alu2: number,
+    mul2: number,
+    relu2: number,
+    offset: number,
+    scale: number,
+  ): void;
+  operands64(
+    src: number,
+    dst: number,
+    count: number,
+    stride: number,
+    bytes: number,
+    offset: number,
+    scale: number,
+    rate: number,
+  ): void;
+  fill64(dst: number, value: number, count: number): void;
   convert8(tile: number, dst: number, count: number, offset: number, scale: number): void;
   poolExtreme8(
     src: number,

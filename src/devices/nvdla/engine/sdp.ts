@@ -7,8 +7,11 @@ import { LUT_BYTES, storeLut } from './lut.js';
 /** Elements of a tile: it and its operands stay in the first-level cache. */
 const TILE = 2048;
 
-/** Bytes of scratch this path uses: the tile, two operand arrays for each of three stages, the table's parameters. */
-export const SDP_SCRATCH = 7 * TILE * 4 + LUT_BYTES;
+/** Where the chain's operand arrays of doubles begin: behind the tile, six arrays of int32 and the table's parameters. */
+const DOUBLES = Math.ceil((7 * TILE * 4 + LUT_BYTES) / 64) * 64;
+
+/** Bytes of scratch this path uses. */
+export const SDP_SCRATCH = DOUBLES + 4 * TILE * 8;
 
 export interface SdpProgram {
   readonly sdp: SdpValues;
@@ -33,6 +36,11 @@ export class SdpPath {
   /** Operand arrays by stage: ALU, multiplier. */
   readonly #operands: readonly (readonly [alu: number, mul: number])[];
   readonly #active: readonly number[];
+  /** All stages in one pass: set when they only add and multiply and their operands are laid out alike. */
+  readonly #chain: boolean;
+  /** With the chain: operands are per element, an array holds those of a run of pixels. */
+  readonly #elements: boolean;
+  readonly #scratch: number;
   /** Set when an element-wise comparison found a difference. */
   unequal = 0;
 
@@ -47,6 +55,13 @@ export class SdpPath {
       scratch + (2 + 2 * stage) * TILE * 4,
     ]);
     this.#active = [0, 1, 2].filter((stage) => program.stages[stage].enabled !== 0);
+    this.#scratch = scratch;
+    const inMemory = this.#active.map((index) => program.stages[index]).filter(usesMemory);
+    this.#elements = inMemory.some((stage) => stage.perElement !== 0);
+    this.#chain =
+      this.#active.length > 0 &&
+      this.#active.every((index) => index < 2 && linear(program.stages[index])) &&
+      inMemory.every((stage) => (stage.perElement !== 0) === this.#elements);
     for (const stage of this.#active) this.#registers(stage);
     if (program.stages[2].lut !== 0) storeLut(kernels, this.#lut, program.lut);
   }
@@ -80,6 +95,10 @@ export class SdpPath {
     const { sdp, stages } = this.#program;
     const kernels = this.#kernels;
     const count = pixels * sdp.atom;
+    if (this.#chain) {
+      this.#runChain(from, bytes, to, surface, y, x, pixels);
+      return;
+    }
     // Accumulator results are this engine's own: the stages work on them in place.
     const tile = bytes === 1 ? this.#tile : from;
     if (bytes === 1) kernels.widen8(from, tile, count);
@@ -111,10 +130,64 @@ export class SdpPath {
     kernels.convert8(tile, to, count, sdp.cvtOffset, sdp.cvtScale * 2 ** -sdp.cvtShift);
   }
 
+  #runChain(
+    from: number,
+    bytes: 1 | 4,
+    to: number,
+    surface: number,
+    y: number,
+    x: number,
+    pixels: number,
+  ): void {
+    const { sdp, stages } = this.#program;
+    const count = pixels * sdp.atom;
+    const [first, second] = this.#active;
+    if (this.#elements) {
+      for (const index of this.#active)
+        if (usesMemory(stages[index])) this.#elementOperands(index, surface, y, x, count);
+    }
+    this.#kernels.chain8(
+      from,
+      bytes,
+      to,
+      this.#elements ? 1 : pixels,
+      this.#elements ? count : sdp.atom,
+      this.#alu64(first),
+      this.#mul64(first),
+      stages[first].relu,
+      second === undefined ? 0 : 1,
+      second === undefined ? 0 : this.#alu64(second),
+      second === undefined ? 0 : this.#mul64(second),
+      second === undefined ? 0 : stages[second].relu,
+      sdp.cvtOffset,
+      sdp.cvtScale * 2 ** -sdp.cvtShift,
+    );
+  }
+
+  /** The chain's array of summands of a stage, or 0. */
+  #alu64(index: number): number {
+    return this.#program.stages[index].algo < 0 ? 0 : this.#scratch + DOUBLES + index * 2 * TILE * 8;
+  }
+
+  /** The chain's array of multipliers times 2^-shift, or 0. */
+  #mul64(index: number): number {
+    const { multiply, mulShift } = this.#program.stages[index];
+    return multiply === 0 && mulShift === 0 ? 0 : this.#scratch + DOUBLES + (index * 2 + 1) * TILE * 8;
+  }
+
   /** Fills the arrays of operands that come from registers, once. */
   #registers(index: number): void {
     const stage = this.#program.stages[index];
     const [alu, mul] = this.#operands[index];
+    if (this.#chain) {
+      const rate = 2 ** -stage.mulShift;
+      const lanes = this.#elements ? TILE : this.#program.sdp.atom;
+      if (stage.algo >= 0 && stage.aluMemory === 0)
+        this.#kernels.fill64(this.#alu64(index), sat32(stage.aluValue * 2 ** stage.aluShift), lanes);
+      if (this.#mul64(index) !== 0 && (stage.multiply === 0 || stage.mulMemory === 0))
+        this.#kernels.fill64(this.#mul64(index), (stage.multiply === 0 ? 1 : stage.mulValue) * rate, lanes);
+      return;
+    }
     if (stage.algo >= 0 && stage.aluMemory === 0) {
       this.#kernels.fill32(alu, sat32(stage.aluValue * 2 ** stage.aluShift), TILE);
     }
@@ -146,16 +219,26 @@ export class SdpPath {
       const scale =
         stage.aluConvert !== 0 ? stage.aluCvtScale * 2 ** -stage.aluCvtShift : 2 ** stage.aluShift;
       const offset = stage.aluConvert !== 0 ? stage.aluCvtOffset : 0;
-      this.#kernels.operands(at, alu, count, stride, bytes, offset, scale);
+      if (this.#chain)
+        this.#kernels.operands64(at, this.#alu64(index), count, stride, bytes, offset, scale, 1);
+      else this.#kernels.operands(at, alu, count, stride, bytes, offset, scale);
     }
     if (stage.multiply !== 0 && stage.mulMemory !== 0) {
       const scale = stage.mulConvert !== 0 ? stage.mulCvtScale * 2 ** -stage.mulCvtShift : 1;
       const offset = stage.mulConvert !== 0 ? stage.mulCvtOffset : 0;
       // Interleaved pairs are ALU operand, multiplier.
       const skip = stage.operandUse === 2 ? bytes : 0;
-      this.#kernels.operands(at + skip, mul, count, stride, bytes, offset, scale);
+      if (this.#chain) {
+        const rate = 2 ** -stage.mulShift;
+        this.#kernels.operands64(at + skip, this.#mul64(index), count, stride, bytes, offset, scale, rate);
+      } else this.#kernels.operands(at + skip, mul, count, stride, bytes, offset, scale);
     }
   }
+}
+
+/** A stage of a sum, a product and a shift, without a choice by sign or size. */
+function linear(stage: Stage): boolean {
+  return (stage.algo === -1 || stage.algo === 2) && stage.prelu === 0;
 }
 
 function usesMemory(stage: Stage): boolean {
