@@ -276,7 +276,15 @@ export function chain8(
   }
 }
 
-/** As `operands`, to doubles at `dst`, each times `rate` after it was rounded and saturated. */
+/** Two operands to doubles: converted, rounded and saturated to 32 bits, times rate. */
+@inline
+function operand64(dst: usize, x: v128, offset: v128, scale: v128, rate: v128): void {
+  x = round(f64x2.mul(f64x2.sub(f64x2.convert_low_i32x4_s(x), offset), scale));
+  x = f64x2.pmax(f64x2.pmin(x, f64x2.splat(2147483647)), f64x2.splat(-2147483648));
+  v128.store(dst, f64x2.mul(x, rate));
+}
+
+/** As `operands`, to doubles at `dst`, each times `rate` after it was rounded and saturated. `count` is a multiple of 8. */
 export function operands64(
   src: usize,
   dst: usize,
@@ -287,13 +295,38 @@ export function operands64(
   scale: f64,
   rate: f64,
 ): void {
-  for (let i: i32 = 0; i < count; i++) {
-    const x: i32 = bytes == 1 ? <i32>load<i8>(src) : <i32>load<i16>(src);
-    const y = (<f64>x - offset) * scale;
-    store<f64>(dst, <f64>(<i32>Math.min(2147483647, Math.max(-2147483648, y + (y < 0 ? -0.5 : 0.5)))) * rate);
-    src += stride;
-    dst += 8;
+  const offsets = f64x2.splat(offset);
+  const scales = f64x2.splat(scale);
+  const rates = f64x2.splat(rate);
+  for (let i: i32 = 0; i < count; i += 8) {
+    let half: v128;
+    if (stride == 1) half = v128.load8x8_s(src);
+    else if (stride == 2 && bytes == 2) half = v128.load(src);
+    else {
+      half = i16x8.splat(0);
+      half = i16x8.replace_lane(half, 0, element(src, bytes));
+      half = i16x8.replace_lane(half, 1, element(src + stride, bytes));
+      half = i16x8.replace_lane(half, 2, element(src + 2 * stride, bytes));
+      half = i16x8.replace_lane(half, 3, element(src + 3 * stride, bytes));
+      half = i16x8.replace_lane(half, 4, element(src + 4 * stride, bytes));
+      half = i16x8.replace_lane(half, 5, element(src + 5 * stride, bytes));
+      half = i16x8.replace_lane(half, 6, element(src + 6 * stride, bytes));
+      half = i16x8.replace_lane(half, 7, element(src + 7 * stride, bytes));
+    }
+    src += 8 * stride;
+    const low = i32x4.extend_low_i16x8_s(half);
+    const up = i32x4.extend_high_i16x8_s(half);
+    operand64(dst, low, offsets, scales, rates);
+    operand64(dst + 16, high(low), offsets, scales, rates);
+    operand64(dst + 32, up, offsets, scales, rates);
+    operand64(dst + 48, high(up), offsets, scales, rates);
+    dst += 64;
   }
+}
+
+@inline
+function element(src: usize, bytes: i32): i16 {
+  return bytes == 1 ? <i16>load<i8>(src) : load<i16>(src);
 }
 
 /** `count` doubles of `value` at `dst`. */

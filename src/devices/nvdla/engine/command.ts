@@ -5,6 +5,10 @@
 type Layout = Readonly<Record<string, 'i' | 'u'>>;
 export type Values<L extends Layout> = { [K in keyof L]: number };
 
+function zeros<L extends Layout>(layout: L): Values<L> {
+  return Object.fromEntries(Object.keys(layout).map((name) => [name, 0])) as Values<L>;
+}
+
 /** First word of a command. */
 export const operation = { convolution: 1, sdp: 2, pdp: 3, cdp: 4 } as const;
 
@@ -58,6 +62,7 @@ export const stageLayout = {
   lut: 'i',
 } as const;
 export type Stage = Values<typeof stageLayout>;
+export const noStage: Stage = zeros(stageLayout);
 
 /** A look-up table and how it is indexed. SDP and CDP. */
 export const lutLayout = {
@@ -89,6 +94,7 @@ export const lutLayout = {
   loOverflowShift: 'i',
 } as const;
 export type Lut = Values<typeof lutLayout>;
+export const noLut: Lut = zeros(lutLayout);
 
 /** PDP. */
 export const pdpLayout = {
@@ -156,6 +162,11 @@ export class CommandWriter {
     return this;
   }
 
+  /** A block that is often absent: one word then. */
+  optional<L extends Layout>(layout: L, values: Values<L>, absent: Values<L>): this {
+    return values === absent ? this.word(0) : this.word(1).block(layout, values);
+  }
+
   /** The command so far; the writer starts over. */
   take(): Int32Array {
     const command = this.words.subarray(0, this.#at);
@@ -175,6 +186,10 @@ export class CommandReader {
 
   word(): number {
     return this.#words[this.#at++];
+  }
+
+  optional<L extends Layout>(layout: L, absent: Values<L>): Values<L> {
+    return this.word() === 0 ? absent : this.block(layout);
   }
 
   block<L extends Layout>(layout: L): Values<L> {

@@ -8,6 +8,8 @@ import {
   CommandReader,
   cubeLayout,
   lutLayout,
+  noLut,
+  noStage,
   operation,
   pdpLayout,
   sdpLayout,
@@ -53,11 +55,11 @@ export function engine(context: EngineContext): Engine {
   function readSdp(command: CommandReader): SdpProgram {
     const sdp = command.block(sdpLayout);
     const stages = [
-      command.block(stageLayout),
-      command.block(stageLayout),
-      command.block(stageLayout),
+      command.optional(stageLayout, noStage),
+      command.optional(stageLayout, noStage),
+      command.optional(stageLayout, noStage),
     ] as const;
-    return { sdp, stages, lut: command.block(lutLayout), destination: command.block(cubeLayout) };
+    return { sdp, stages, lut: command.optional(lutLayout, noLut), destination: command.block(cubeLayout) };
   }
 
   function runPdp(command: CommandReader, source: Cube): void {

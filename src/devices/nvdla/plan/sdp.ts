@@ -3,10 +3,11 @@
 import {
   cubeLayout,
   lutLayout,
+  noLut,
+  noStage,
   sdpLayout,
   stageLayout,
   type Cube,
-  type Lut,
   type Stage,
 } from '../engine/command.js';
 import { sdpLut } from './lut.js';
@@ -85,8 +86,8 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
     cvtScale: SDP.signed('D_CVT_SCALE', 'CVT_SCALE'),
     cvtShift: SDP.get('D_CVT_SHIFT', 'CVT_SHIFT'),
   });
-  for (const stage of stages) plan.writer.block(stageLayout, stage);
-  plan.writer.block(lutLayout, stages[2].lut === 0 ? noLut : sdpLut(plan));
+  for (const stage of stages) plan.writer.optional(stageLayout, stage, noStage);
+  plan.writer.optional(lutLayout, stages[2].lut === 0 ? noLut : sdpLut(plan), noLut);
   plan.writer.block(cubeLayout, destination);
   return { width, height, channels, destination };
 }
@@ -117,9 +118,6 @@ function checkShape(plan: Plan, sdp: SdpShape): void {
   const theirs = `${width}x${height}x${channels}`;
   throw new Refused(`SDP_RDMA reads ${theirs}, SDP expects ${sdp.width}x${sdp.height}x${sdp.channels}`);
 }
-
-const noLut = Object.fromEntries(Object.keys(lutLayout).map((name) => [name, 0])) as Lut;
-const noStage: Stage = Object.fromEntries(Object.keys(stageLayout).map((name) => [name, 0])) as Stage;
 
 interface Shape {
   readonly width: number;
