@@ -52,11 +52,6 @@ export abstract class OpenFile {
     }
   }
 
-  /** Lines for /proc/PID/fdinfo/FD. */
-  fdinfo(): string {
-    return '';
-  }
-
   /** For subclasses: what poll answers has changed. */
   protected changed(): void {
     this.#waiters.wakeAll();
@@ -105,10 +100,6 @@ export class FdTable {
 
   get size(): number {
     return this.#files.size;
-  }
-
-  entries(): IterableIterator<[number, OpenFile]> {
-    return this.#files.entries();
   }
 
   /** The end of the process. */

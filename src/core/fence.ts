@@ -19,19 +19,9 @@ export class FenceContext {
     this.timelineName = timelineName;
   }
 
-  /** The seqno given out last. */
-  get seqno(): number {
-    return this.#seqno;
-  }
-
   /** A fence with the next seqno. */
   create(): Fence {
     return new Fence(this, ++this.#seqno);
-  }
-
-  /** Takes the next seqno for a fence made by hand. */
-  next(): number {
-    return ++this.#seqno;
   }
 }
 

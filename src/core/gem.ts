@@ -75,11 +75,6 @@ export class GemObject {
     this.bytes = memory.bytes.subarray(this.address, this.address + this.size);
   }
 
-  /** References held; 0 once the pages are freed. */
-  get references(): number {
-    return this.#references;
-  }
-
   get(): this {
     this.#references++;
     return this;

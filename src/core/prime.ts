@@ -75,10 +75,6 @@ export class DmaBuf extends OpenFile {
     return fdDispatch(table, this, request, argument, process, signal);
   }
 
-  override fdinfo(): string {
-    return `size:\t${this.gem.size}\ncount:\t${this.references}\nexp_name:\taccel\n`;
-  }
-
   protected release(): void {
     this.gem.put();
   }

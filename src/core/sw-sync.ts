@@ -42,10 +42,6 @@ export class SwSyncTimeline extends OpenFile {
     this.#context = new FenceContext('sw_sync', name);
   }
 
-  get value(): number {
-    return this.#value;
-  }
-
   /** A fence that signals when the timeline reaches `value` (u32). Equal active values share one. */
   createFence(value: number): Fence {
     const distance = (value - this.#value) | 0;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DRM_IOCTL_GEM_CLOSE } from '../../src/abi/drm.js';
+import { AccelError } from '../../src/base/errors.js';
 import { AddressSpace, FenceContext, Reservation, type Fence } from '../../src/core/index.js';
 import { buffer, call, CREATE, FakeDomain, fails, MAP, system, testDriver } from './system.js';
 
@@ -187,6 +188,21 @@ describe('an address space', () => {
     await fails(() => space.map(small), 'ENOSPC');
     space.unmap(large);
     assert.equal(space.map(small), 0x10000);
+  });
+
+  it('takes whole pages only, and is as before when the IOMMU refuses', async () => {
+    const { device, memory } = system();
+    const refuse = (): never => {
+      throw new AccelError('EEXIST');
+    };
+    await fails(() => new AddressSpace({ domain: new FakeDomain(), start: 1, size: 4096 }), 'EINVAL');
+    const domain = Object.assign(new FakeDomain(), { map: refuse });
+    const space = new AddressSpace({ domain, ...span });
+    const gem = device.createGem(4096);
+    await fails(() => space.map(gem), 'EEXIST');
+    assert.deepEqual([space.count, space.iovaOf(gem)], [0, undefined]);
+    gem.put();
+    assert.equal(memory.used, 0);
   });
 
   it('unmaps everything when it goes', () => {

@@ -165,6 +165,25 @@ describe('a job', () => {
 });
 
 describe('the order of jobs', () => {
+  it('is kept over a long queue, filled while it drains', async () => {
+    const r = ring({ run: () => undefined });
+    const entity = r.scheduler.entity();
+    const names: string[] = [];
+    for (let round = 0; round < 4; round++) {
+      const gate = new FenceContext('test', 'gate').create();
+      for (let i = 0; i < 200; i++) {
+        const name = `${round}.${i}`;
+        names.push(name);
+        r.push(entity, name, i === 150 ? { after: [gate] } : {});
+      }
+      await r.settle();
+      gate.signal(1);
+    }
+    await r.settle();
+    assert.deepEqual(r.ran, names);
+    assert.equal(entity.idle, true);
+  });
+
   it('within an entity is that of pushes', async () => {
     const r = ring();
     const entity = r.scheduler.entity();
@@ -428,6 +447,37 @@ describe('a timeout', () => {
     assert.deepEqual([signals, state(job), r.scheduler.stats.running], [1, 'ETIME', 1]);
   });
 
+  it('whose handler only fails the job, without stopping the scheduler, ends that job', async () => {
+    const r = ring({
+      timedOut(job) {
+        job.fail('ETIME');
+        return 'reset';
+      },
+    });
+    const job = r.push(r.scheduler.entity(), 'a');
+    const next = r.push(r.scheduler.entity(), 'b');
+    await r.settle();
+    r.clock.advance(500 * MS);
+    await r.settle();
+    await r.complete('a');
+    assert.deepEqual([state(job), state(next), r.ran], ['ETIME', 'active', ['a', 'b']]);
+  });
+
+  it('that the job beats by finishing while it is handled does no harm', async () => {
+    let release: ((action: TimeoutAction) => void) | undefined;
+    const r = ring({ timedOut: () => new Promise((resolve) => (release = resolve)) });
+    const job = r.push(r.scheduler.entity(), 'a');
+    const next = r.push(r.scheduler.entity(), 'b');
+    await r.settle();
+    r.clock.advance(500 * MS);
+    await r.complete('a');
+    release!('no-hang');
+    await r.settle();
+    r.clock.advance(499 * MS);
+    await r.complete('b');
+    assert.deepEqual([state(job), state(next), r.device.health.hangs], ['ok', 'ok', 0]);
+  });
+
   it('needs no timer once the scheduler is idle and its clients are gone', async () => {
     const r = ring();
     const entity = r.scheduler.entity();
@@ -476,6 +526,34 @@ describe('stop and start', () => {
       const expected = error ?? 'ECANCELED';
       assert.deepEqual(jobs.map(state), [expected, expected]);
     }
+  });
+});
+
+describe('run that finds the device dead', () => {
+  it('and stops the scheduler leaves its job to start, which ends it', async () => {
+    const r = ring({
+      run() {
+        r.scheduler.stop();
+        return undefined;
+      },
+    });
+    const jobs = ['a', 'b'].map((name) => r.push(r.scheduler.entity(), name));
+    await r.settle();
+    assert.deepEqual([jobs.map(state), r.ran], [['active', 'active'], ['a']]);
+    r.scheduler.start('EIO');
+    assert.equal(state(jobs[0]!), 'EIO');
+  });
+
+  it('and says so ends every job', async () => {
+    const r = ring({
+      run() {
+        r.scheduler.gone('ENODEV');
+        return undefined;
+      },
+    });
+    const jobs = ['a', 'b'].map((name) => r.push(r.scheduler.entity(), name));
+    await r.settle();
+    assert.deepEqual(jobs.map(state), ['ENODEV', 'ENODEV']);
   });
 });
 
