@@ -9,9 +9,13 @@ import {
   importOnnx,
   type ImportOptions,
   optimize,
+  quantize,
+  type QuantizeOptions,
   refuseOpaque,
   type Shape,
+  shapeOf,
   type TypedArray,
+  type Value,
 } from '../compiler/index.js';
 import type { MLContext } from './context.js';
 import { MLGraph } from './graph.js';
@@ -36,6 +40,8 @@ export interface BuildOptions {
   readonly fallback?: 'host' | 'forbid';
   /** Real inputs of the model; asked for only when a float model has to be quantised. */
   readonly calibration?: (inputs: readonly CalibrationInput[]) => readonly CalibrationSample[];
+  /** How ranges and scales are chosen when a float model is quantised. */
+  readonly quantize?: QuantizeOptions;
   /** Told what is being done, for progress. */
   readonly onProgress?: (stage: string) => void;
 }
@@ -70,11 +76,29 @@ export async function buildGraph(
 ): Promise<MLGraph> {
   refuseOpaque(graph.nodes);
   optimize(graph);
+  if (isFloat(graph)) {
+    const samples = options.calibration?.(graph.inputs.map(inputOf)) ?? [];
+    options.onProgress?.('quantising');
+    if (samples.length > 0) quantize(graph, samples, options.quantize);
+  }
   options.onProgress?.('compiling');
   const program = compile(graph, context.target);
   if (options.fallback === 'forbid') forbidHost(program);
   options.onProgress?.('loading');
   return MLGraph.load(context, program, context.ticks.now() - start);
+}
+
+/** Whether there is arithmetic in floats that integers could do: a device of integers then has nothing to run. */
+function isFloat(graph: Graph): boolean {
+  const quantised = [...graph.values()].some((value) => value.quantization !== undefined);
+  const products = new Set<string>(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+  return (
+    !quantised && graph.nodes.some((node) => products.has(node.op) && node.inputs[1]?.data !== undefined)
+  );
+}
+
+function inputOf(value: Value): CalibrationInput {
+  return { name: value.name, dataType: value.type, shape: shapeOf(value) };
 }
 
 function forbidHost({ placement, target }: CompiledProgram): void {

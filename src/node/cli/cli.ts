@@ -59,6 +59,8 @@ function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
         'pictures or raw .bin files: one per input, NAME=FILE, or many for one input',
       )
       .addOption(device())
+      .option('--dim <name=size...>', 'sizes of symbolic dimensions')
+      .option('--constant <name=number...>', 'int64 scalar inputs that are known now')
       .option('-k, --top <count>', 'results to show', positive, 5)
       .option('-o, --out <folder>', 'write the outputs as .bin files')
       .addOption(engines())

@@ -2,6 +2,7 @@
 // Not a benchmark: times are of this run, with everything that happened in it.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { ImportOptions } from '../../compiler/index.js';
 import type { DispatchTimes, MLPlacement } from '../../runtime/index.js';
 import { loadInput, type InputArray, type InputDescriptor } from '../input/load.js';
 import type { EngineKind } from '../system.js';
@@ -14,6 +15,8 @@ import { Session, type SessionOptions } from './session.js';
 export interface RunOptions {
   readonly input?: readonly string[];
   readonly device?: string;
+  readonly dim?: readonly string[];
+  readonly constant?: readonly string[];
   readonly top: number;
   readonly out?: string;
   readonly engines?: EngineKind;
@@ -36,7 +39,10 @@ export async function run(
   io: CommandIo,
   hooks: Pick<SessionOptions, 'onSystem'> = {},
 ): Promise<void> {
-  await using session = await Session.open({ ...options, model, ...hooks }, io);
+  await using session = await Session.open(
+    { ...options, model, import: importOptions(options), ...hooks },
+    io,
+  );
   const jobs = inferences(options.input ?? [], session.inputs);
   const results: RunResult[] = [];
   for (const [index, files] of jobs.entries()) {
@@ -58,6 +64,22 @@ export async function run(
   }
   if (options.json === true) printJson(model, options, session, results, io);
   else print(model, session, results, io);
+}
+
+/** `--dim NAME=SIZE` and `--constant NAME=NUMBER`. */
+function importOptions({ dim = [], constant = [] }: RunOptions): ImportOptions {
+  const pairs = (list: readonly string[], option: string): [string, number][] =>
+    list.map((text) => {
+      const [, name, value] = /^(.+)=(-?\d+)$/.exec(text) ?? [];
+      if (name === undefined) throw new UsageError(`${option} ${text}: NAME=NUMBER is needed`);
+      return [name, Number(value)];
+    });
+  return {
+    dimensions: Object.fromEntries(pairs(dim, '--dim')),
+    constants: Object.fromEntries(
+      pairs(constant, '--constant').map(([name, value]) => [name, BigInt64Array.of(BigInt(value))]),
+    ),
+  };
 }
 
 /** Files by input name, per inference: NAME=FILE, files in the order of the inputs, or many files for one input. */

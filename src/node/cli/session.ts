@@ -2,6 +2,7 @@
 // Not a command: run, trace and verify use it.
 import { basename } from 'node:path';
 import { AccelError } from '../../base/errors.js';
+import type { ImportOptions } from '../../compiler/index.js';
 import type { EngineUsage } from '../../core/usage.js';
 import { boardByName, boards, type MachineDevice } from '../../machine/index.js';
 import {
@@ -38,6 +39,8 @@ export interface SessionOptions {
   readonly staging?: boolean | undefined;
   /** Calibration inputs for a float model whose sidecar names none. */
   readonly calibration?: ((inputs: readonly InputDescriptor[]) => Record<string, InputArray>[]) | undefined;
+  /** Sizes of symbolic dimensions, and inputs that are known now. */
+  readonly import?: ImportOptions | undefined;
   /** Told once the system exists: for tracing. */
   onSystem?(system: System, device: MachineDevice): void;
 }
@@ -104,6 +107,7 @@ export class Session implements AsyncDisposable {
       const graph = await loadOnnx(context, bytes, {
         name: basename(options.model),
         fallback: options.fallback ?? 'host',
+        ...(options.import === undefined ? {} : { import: options.import }),
         calibration: (inputs) => {
           progress.step('calibrating');
           let samples = sidecar === undefined ? [] : calibrationInputs(sidecar, inputs, CALIBRATION_INPUTS);
