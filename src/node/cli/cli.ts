@@ -5,7 +5,7 @@ import { DEFAULT_BOARD } from '../system.js';
 import { addConform } from './conform.js';
 import { addFault } from './fault.js';
 import { info, ls, type InfoOptions } from './info.js';
-import { errorLine, UsageError, type CommandIo } from './io.js';
+import { errorLine, oneLine, UsageError, type CommandIo } from './io.js';
 import { run, type RunOptions } from './run.js';
 import { Recorder } from './trace.js';
 import { verify, type VerifyOptions } from './verify.js';
@@ -141,7 +141,8 @@ function harden(command: Command, io: CommandIo): Command {
   return command.exitOverride().configureOutput({
     writeOut: (text) => io.out(text),
     writeErr: (text) => io.err(text),
-    outputError: (text, write) => write(`${text.replace(/^error: /, 'accel: ').trim()}; see accel --help\n`),
+    outputError: (text, write) =>
+      write(`accel: ${oneLine(text.replace(/^error: /, '')).trim()}; see accel --help\n`),
   });
 }
 

@@ -26,6 +26,9 @@ export class UsageError extends Error {}
 
 /** The one line that a failed command ends with. */
 export function errorLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/\s*\n\s*/g, '; ');
+  return oneLine(error instanceof Error ? error.message : String(error));
+}
+
+export function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, '; ');
 }

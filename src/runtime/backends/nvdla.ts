@@ -6,7 +6,6 @@ import {
   DRM_IOCTL_NVDLA_GEM_DESTROY,
   DRM_IOCTL_NVDLA_GEM_MMAP,
   DRM_IOCTL_NVDLA_SUBMIT,
-  NVDLA_NO_TIMEOUT,
   NvdlaGemCreateArgs,
   NvdlaGemDestroyArgs,
   NvdlaGemMapOffsetArgs,
@@ -29,6 +28,9 @@ interface DeviceBuffer {
   readonly bytes: Uint8Array;
   readonly fd: number;
 }
+
+/** A task that takes longer hangs: the driver resets the device and the dispatch ends with ETIME. */
+const TIMEOUT_MS = 60_000;
 
 export class NvdlaBackend implements Backend {
   readonly kind = 'nvdla';
@@ -121,7 +123,7 @@ class LoadedNvdlaSegment implements LoadedSegment {
     const task = file.user.place(
       NvdlaTask.bytes({
         num_addresses: segment.addresses.length,
-        timeout: NVDLA_NO_TIMEOUT,
+        timeout: TIMEOUT_MS,
         address_list: addresses.pointer,
       }),
     );
