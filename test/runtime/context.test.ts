@@ -47,7 +47,7 @@ describe('a context', () => {
   after(() => system[Symbol.dispose]());
 
   it('refuses a file of another driver than the target is driven by', async () => {
-    using other = openSystem({ devices: ['null'] });
+    using other = openSystem({ devices: ['null'], staging: true });
     await assert.rejects(
       createContext({ file: other.open(), target: TARGET }),
       fails('EINVAL', /nvdla:nv_small is driven by nvdla, the file is of null/),
