@@ -4,6 +4,8 @@ import { s64, struct, u32, u64 } from '../base/struct.js';
 import { DRM_COMMAND_BASE, DRM_TYPE, iowr } from './ioctl.js';
 
 export const NULL_COMMANDS_MAX = 1000;
+/** The longest limit a job may ask for: nobody may hold the device for days. */
+export const NULL_TIMEOUT_MAX_MS = 10_000;
 
 /** Operations; the hardware's numbers. */
 export const NULL_OP_NOP = 0;

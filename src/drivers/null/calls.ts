@@ -45,6 +45,8 @@ export async function submit(file: NullFile, args: ValueOf<typeof abi.NullSubmit
     invalid('command_count', `${count}, must be 1 to ${abi.NULL_COMMANDS_MAX}`);
   if (size < abi.NullCommand.size || size > 256)
     invalid('command_size', `${size}, must be ${abi.NullCommand.size} to 256`);
+  if (args.timeout_ms > abi.NULL_TIMEOUT_MAX_MS)
+    invalid('timeout_ms', `${args.timeout_ms}, at most ${abi.NULL_TIMEOUT_MAX_MS}`);
   const bytes = await file.readUser(args.commands, count * size);
   const own = file.own;
   const before = in_sync === 0 ? undefined : file.lookupSyncobj(in_sync).find(0n);

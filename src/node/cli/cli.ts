@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { DEFAULT_BOARD } from '../system.js';
 import { addConform } from './conform.js';
 import { addFault } from './fault.js';
+import { addFuzz } from './fuzz.js';
 import { info, ls, type InfoOptions } from './info.js';
 import { errorLine, oneLine, UsageError, type CommandIo } from './io.js';
 import { run, type RunOptions } from './run.js';
@@ -101,6 +102,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
 
   addConform(program, io, verdict);
   addFault(program, io, verdict);
+  addFuzz(program, io, verdict);
 
   program
     .command('trace')
