@@ -1,9 +1,11 @@
 // Boards as data: which models sit where, with which options. `nvdla:nv_large` is a board.
 // Not wiring: machine.ts reads this and does it.
+import { gna } from '../devices/gna/index.js';
 import { nullDevice } from '../devices/null/index.js';
 import { nvdla } from '../devices/nvdla/index.js';
 import type { PciIdentity } from '../bus/pci-config.js';
 import type { DeviceModel } from '../bus/port.js';
+import { BAR_SIZE, PCI_CLASS, PCI_VENDOR_INTEL, gnaConfigs, type GnaGeneration } from '../hw/gna/index.js';
 
 interface BoardDeviceBase {
   readonly model: DeviceModel;
@@ -49,6 +51,27 @@ function nvdlaBoard(config: string, summary: string): Board {
   return { name: `nvdla:${config}`, summary, devices: [device] };
 }
 
+function gnaBoard(generation: GnaGeneration): Board {
+  const { pciDevice, soc, computeEngines, inputBufferKb } = gnaConfigs[generation];
+  const device: BoardDevice = {
+    model: gna,
+    options: { generation },
+    bus: 'pci',
+    busName: '0000:00:08.0',
+    identity: {
+      vendor: PCI_VENDOR_INTEL,
+      device: pciDevice,
+      revision: 0,
+      classCode: PCI_CLASS,
+      bars: [BAR_SIZE],
+      vectors: 1,
+    },
+    irqs: 1,
+  };
+  const summary = `Intel GNA as in ${soc}: ${computeEngines} engines, ${inputBufferKb} KiB input buffer`;
+  return { name: `gna:${generation}`, summary, devices: [device] };
+}
+
 export const boards: readonly Board[] = [
   nvdlaBoard('nv_small', '64 MACs, int8, 8-byte atoms'),
   nvdlaBoard('nv_small_256', '256 MACs, int8, 8-byte atoms'),
@@ -71,6 +94,7 @@ export const boards: readonly Board[] = [
     ],
   },
   nvdlaBoard('nv_full', '2048 MACs, int8, int16 and fp16, BDMA and RUBIK'),
+  ...(Object.keys(gnaConfigs) as GnaGeneration[]).map(gnaBoard),
 ];
 
 export function boardByName(name: string): Board | undefined {

@@ -5,6 +5,7 @@ import type { Core } from '../core/core.js';
 import type { BoardDevice } from './boards.js';
 import type { AccelDevice } from '../core/device.js';
 import type { Manifest } from '../core/manifest.js';
+import * as gna from '../drivers/gna/index.js';
 import * as nullDriver from '../drivers/null/index.js';
 import * as nvdla from '../drivers/nvdla/index.js';
 import { admit } from '../policy/index.js';
@@ -43,6 +44,13 @@ export const drivers: readonly DriverEntry[] = [
     bus: 'platform',
     compatible: nvdla.match.compatible,
     probe: (device, core) => nvdla.probe(device, core) as AccelDevice<unknown>,
+  },
+  {
+    name: 'gna',
+    manifest: gna.manifest,
+    bus: 'pci',
+    ids: gna.match.ids,
+    probe: (device, core) => gna.probe(device, core) as AccelDevice<unknown>,
   },
 ];
 

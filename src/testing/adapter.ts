@@ -1,5 +1,6 @@
 // What the suite must know of a driver: how a buffer is made, and one small job whose result is known.
 // Not a driver: adapters speak its uAPI as a program would.
+import type { ErrnoName } from '../base/errors.js';
 import type { AbortSignalLike, AccelFile } from '../core/index.js';
 
 /** A buffer, by its handle. */
@@ -13,7 +14,7 @@ export interface SuiteBuffer {
 export interface JobRequest {
   /** Chooses what is computed: jobs of different seeds have different results. Default 1. */
   readonly seed?: number;
-  /** The job's own limit, where the driver has such; 500 when not given. */
+  /** The job's own limit, where jobs have such; 500 when not given. */
   readonly timeoutMs?: number;
 }
 
@@ -24,7 +25,7 @@ export interface SuiteJob {
   /** The bytes the job writes, mapped, and what they must become. */
   readonly result: Uint8Array;
   readonly expected: Uint8Array;
-  /** Submits and waits for the end. Can be called again. @throws AccelError what the job ended with, EINTR */
+  /** Submits and waits for the end. Can be called again. @throws AccelError what the job ended with; when interrupted, as `errnos` says */
   run(signal?: AbortSignalLike): Promise<void>;
   /** Gives back all it took: handles, descriptors, mappings, places in user memory. */
   release(): Promise<void>;
@@ -54,6 +55,10 @@ export interface Attack {
 export interface DriverAdapter {
   /** As VERSION reports it. */
   readonly driver: string;
+  /** Where the uAPI has errnos of its own: for a job that hung (default ETIME), for a call interrupted (default EINTR). */
+  readonly errnos?: { readonly hang?: ErrnoName; readonly interrupted?: ErrnoName };
+  /** The limit of every job, milliseconds, for drivers whose jobs have none of their own: they ignore timeoutMs. */
+  readonly limitMs?: number;
   createBuffer(file: AccelFile, bytes: number): Promise<SuiteBuffer>;
   aJob(file: AccelFile, request?: JobRequest): Promise<SuiteJob>;
   /** A job with fences, for drivers whose submit takes syncobjs: queued when this resolves. Absent: it takes none. */

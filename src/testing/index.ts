@@ -6,6 +6,6 @@ export { Bench, Interrupt } from './bench.js';
 export * from './calls.js';
 export * from './check.js';
 export * from './groups/group.js';
-export { faultEnds } from './groups/faults.js';
+export { endsOf, faultEnds } from './groups/faults.js';
 export * from './suite.js';
 export * from './system.js';

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Manifest } from '../../src/core/manifest.js';
+import { manifest as gnaManifest } from '../../src/drivers/gna/manifest.js';
 import { manifest as nullManifest } from '../../src/drivers/null/manifest.js';
 import { manifest as nvdlaManifest } from '../../src/drivers/nvdla/manifest.js';
 import { admit, judge, rules, type Evidence, type Finding } from '../../src/policy/index.js';
@@ -58,6 +59,16 @@ describe('the verdict', () => {
     assert.deepEqual(
       result.rules.filter(({ passed }) => !passed).map(({ id }) => id),
       nullManifest.staging?.failing,
+    );
+  });
+
+  it('is staging for GNA: nothing compiles a model to its descriptors', () => {
+    const { compilerBuild: _, changeTest: __, ...rest } = all;
+    const result = verdict(gnaManifest, rest);
+    assert.equal(result.class, 'staging');
+    assert.deepEqual(
+      result.rules.filter(({ passed }) => !passed).map(({ id }) => id),
+      gnaManifest.staging?.failing,
     );
   });
 

@@ -3,3 +3,4 @@
 export { gna } from './driver.js';
 export { GnaHw, RECOVERY_TIMEOUT_S, type GnaOptions } from './device.js';
 export { match, probe } from './probe.js';
+export { manifest } from './manifest.js';

@@ -4,7 +4,15 @@ import type { Command } from 'commander';
 import type { FaultKind } from '../../bus/port.js';
 import type { Health } from '../../core/index.js';
 import type { FaultOptions } from '../../machine/index.js';
-import { adapterFor, Bench, faultEnds, outcomeOf, type Outcome, type SuiteJob } from '../../testing/index.js';
+import {
+  adapterFor,
+  Bench,
+  endsOf,
+  faultEnds,
+  outcomeOf,
+  type Outcome,
+  type SuiteJob,
+} from '../../testing/index.js';
 import { suiteSystem } from '../suite-system.js';
 import { columns } from './columns.js';
 import { UsageError, type CommandIo } from './io.js';
@@ -53,7 +61,7 @@ export async function fault(board: string, request: FaultRequest): Promise<Fault
   const { faults, clock, accel } = system;
   for (const kind of kinds) faults.arm(kind, when);
   // What one may be told: after a hang also that the file is guilty, after an unplug that there is no device.
-  const allowed = new Set<Outcome>(['ok', 'ECANCELED', ...kinds.flatMap((kind) => faultEnds[kind])]);
+  const allowed = new Set<Outcome>(['ok', 'ECANCELED', ...kinds.flatMap((kind) => endsOf(kind, adapter))]);
   const clients = [bench.open(), bench.open()] as const;
   const rows: FaultJob[] = [];
   for (let job = 1; job <= jobs; job++) {

@@ -3,9 +3,11 @@
 import { AccelError } from '../../base/errors.js';
 import type { DriverAdapter } from '../adapter.js';
 import type { SuiteOptions } from '../suite.js';
+import { gnaAdapter } from './gna.js';
 import { nullAdapter } from './null.js';
 import { nvdlaAdapter } from './nvdla.js';
 
+export * from './gna.js';
 export * from './null.js';
 export * from './nvdla.js';
 export * from './nvdla-job.js';
@@ -22,6 +24,13 @@ export function adapterFor(board: string): BoardAdapter {
     const why = 'the kernel driver’s SUBMIT returns when the task is done: its uAPI has no fences';
     return {
       adapter: nvdlaAdapter(board.slice('nvdla:'.length)),
+      lacks: { syncobj: why, timeline: why, 'job fences': why },
+    };
+  }
+  if (board.startsWith('gna:')) {
+    const why = 'the kernel driver’s WAIT takes request ids: its uAPI has no fences';
+    return {
+      adapter: gnaAdapter(board.slice('gna:'.length)),
       lacks: { syncobj: why, timeline: why, 'job fences': why },
     };
   }
