@@ -9,5 +9,6 @@ export * from './graph.js';
 export * from './infer.js';
 export * from './node.js';
 export * from './operators.js';
+export * from './qlinear.js';
 export * from './schema.js';
 export * from './types.js';

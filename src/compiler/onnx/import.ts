@@ -166,14 +166,15 @@ class Importer {
       });
     const type = dataType(info.elem_type, info.name);
     const shape = info.shape?.map((dim, axis) => {
-      if (dim.dim_value !== undefined && dim.dim_value > 0) return dim.dim_value;
-      const bound = this.#options.dimensions?.[dim.dim_param ?? ''];
+      const name = dim.dim_param ?? '';
+      const bound = name === '' ? undefined : this.#options.dimensions?.[name];
       if (bound !== undefined) return bound;
-      if (dim.dim_value === 0) return 0;
-      if (axis === 0 || this.#batches.has(dim.dim_param ?? '')) return this.#options.batch ?? 1;
+      // Some exporters write -1 for a size that is not known.
+      if (dim.dim_value !== undefined && dim.dim_value >= 0) return dim.dim_value;
+      if (axis === 0 || this.#batches.has(name)) return this.#options.batch ?? 1;
       throw new CompileError('EINVAL', {
         node: info.name,
-        rule: `dimension ${axis}${dim.dim_param === undefined ? '' : ` ("${dim.dim_param}")`} is symbolic: its size must be given`,
+        rule: `dimension ${axis}${name === '' ? '' : ` ("${name}")`} is symbolic: its size must be given`,
       });
     });
     if (shape !== undefined) checkedCount(shape, info.name);

@@ -1,13 +1,16 @@
 // One form for things ONNX lets one write in several: sums, matrix products, reshapes, transposes, padding.
 // Not fusion of arithmetic: affine.ts folds constants into weights.
 import {
+  compileTime,
   createNode,
   elementCount,
   type Graph,
   int64Array,
+  integerForm,
   type Node,
   padsOf,
   sameShape,
+  type Quantization,
   type Shape,
   type Value,
 } from '../ir/index.js';
@@ -39,6 +42,35 @@ export const sums = rule('sums', (node, rewriter) => {
   if (node.op !== 'Sum' || node.inputs.length !== 2) return;
   rewriter.replace(node, remake(createNode('Add', node.inputs), node));
 });
+
+/**
+ * QLinearConv and QLinearMatMul on known scales are Conv and MatMul on quantised values. A value can have one
+ * quantisation: the node stays as it is when its operand already has another.
+ */
+export const qlinear = rule('qlinear', (node, rewriter) => {
+  const known = compileTime(node);
+  const form = integerForm(node, known, false);
+  if (form === undefined) return;
+  const [x, , , w] = node.inputs as [Value, ...Value[]];
+  const [px, pw] = form.inputs.map((value) => value!.quantization);
+  const py = form.outputs[0]!.quantization!;
+  if (!fits(x, px!) || !fits(w!, pw!) || !fits(node.outputs[0]!, py)) return;
+  const next = integerForm(node, known, true)!;
+  const inputs = [x, w, ...next.inputs.slice(2)];
+  x.quantization = px;
+  w!.quantization = pw;
+  next.inputs = inputs;
+  rewriter.replace(node, next);
+});
+
+function fits(value: Value, quantization: Quantization): boolean {
+  const own = value.quantization;
+  if (own === undefined) return true;
+  if (own.axis !== quantization.axis || own.scale.length !== quantization.scale.length) return false;
+  return own.scale.every(
+    (s, i) => s === quantization.scale[i] && own.zeroPoint[i] === quantization.zeroPoint[i],
+  );
+}
 
 /** Whether the value is a constant, or a dequantised one: what may become weights. */
 function isWeights(value: Value | undefined, rewriter: Rewriter): boolean {

@@ -3,14 +3,24 @@
 import type { Graph } from '../ir/index.js';
 import { activationFusion } from './activation.js';
 import { affineFolding } from './affine.js';
-import { gemmBias, gemmForm, matmulToGemm, padIntoConv, reshapes, sums } from './canonicalize.js';
+import { gemmBias, gemmForm, matmulToGemm, padIntoConv, qlinear, reshapes, sums } from './canonicalize.js';
 import { constantFolding, deadCode, identityRemoval } from './cleanup.js';
 import { transposePropagation } from './layout.js';
 import { type Pass, untilStable, verify } from './pass.js';
 import { qdqToInteger } from './qdq.js';
 
 export { activationFusion, affineFolding, constantFolding, deadCode, gemmBias, gemmForm, identityRemoval };
-export { matmulToGemm, padIntoConv, qdqToInteger, reshapes, sums, transposePropagation, untilStable, verify };
+export {
+  matmulToGemm,
+  padIntoConv,
+  qdqToInteger,
+  qlinear,
+  reshapes,
+  sums,
+  transposePropagation,
+  untilStable,
+  verify,
+};
 export type { Pass };
 
 /** Cleans, brings operators into one form, folds constants into weights, fuses activations, makes QDQ integer. */
@@ -19,6 +29,7 @@ export const defaultPasses: readonly Pass[] = [
     constantFolding({ keepDequantized: true }),
     identityRemoval,
     sums,
+    qlinear,
     matmulToGemm,
     gemmBias,
     reshapes,

@@ -2,6 +2,7 @@
 // Not fast and not for users' inference: that is what targets and the host fallback are for.
 import { CompileError } from '../error.js';
 import { type Graph, type Node, nodeError, refuseOpaque, shapeOf, type Value } from '../graph.js';
+import { integerForm, isQLinear } from '../qlinear.js';
 import { arrayType, elementCount, type TypedArray } from '../types.js';
 import { hasKernel, runKernel } from './kernels.js';
 import { activationFunction, isQuantized, runQuantized } from './quantized.js';
@@ -36,8 +37,17 @@ function bindInput(value: Value, data: TypedArray | undefined): Tensor {
   return { type: value.type, shape, data };
 }
 
+function numbersOf(tensor: Tensor | undefined): number[] | undefined {
+  return tensor === undefined ? undefined : Array.from(widen(tensor).data as Float32Array, Number);
+}
+
 /** Computes one node. Results have the types and shapes of the node's outputs. */
 export function evaluateNode(node: Node, inputs: readonly (Tensor | undefined)[]): Tensor[] {
+  const integer = integerForm(node, (index) => numbersOf(inputs[index]), false);
+  if (integer !== undefined) {
+    const [x, , , w, , , , , bias] = inputs;
+    return evaluateNode(integer, [x, w, bias]);
+  }
   const quantized = isQuantized(node);
   const wide = inputs.map((tensor) => (tensor === undefined ? undefined : widen(tensor)));
   const results = quantized ? runQuantized(node, wide) : runKernel(node, wide);
@@ -63,7 +73,7 @@ export function evaluate(
 ): Record<string, Tensor> {
   refuseOpaque(graph.nodes);
   for (const node of graph.nodes)
-    if (!hasKernel(node))
+    if (!hasKernel(node) && !isQLinear(node))
       throw nodeError(node, 'EOPNOTSUPP', 'the reference evaluator does not compute this operator');
   const uses = graph.uses();
   const left = new Map<Value, number>();

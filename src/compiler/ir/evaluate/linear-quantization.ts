@@ -3,7 +3,8 @@
 import { nodeError, type Node, type NodeOf } from '../graph.js';
 import { axisOf } from '../infer.js';
 import { elementCount, integerRange, type TypedArray } from '../types.js';
-import { allocate, roundHalfEven, type Tensor } from './tensor.js';
+import { encodeSmallFloat, isSmallFloat } from './small-float.js';
+import { allocate, decoded, roundHalfEven, type Tensor } from './tensor.js';
 
 /** For element i: the index of its scale. One scale, or one per index of the axis. */
 function channelOf(node: Node, axis: number, x: Tensor, scales: number): { inner: number; channels: number } {
@@ -14,7 +15,7 @@ function channelOf(node: Node, axis: number, x: Tensor, scales: number): { inner
   return { inner: elementCount(x.shape.slice(at + 1)), channels: scales };
 }
 
-/** round(x / scale) to even, plus zero point, saturated. */
+/** round(x / scale) to even, plus zero point, saturated; to a small float just rounded (its zero point is 0). */
 export function quantizeLinear(
   node: NodeOf<'QuantizeLinear'>,
   x: Tensor,
@@ -22,7 +23,8 @@ export function quantizeLinear(
   zero: Tensor | undefined,
 ): TypedArray {
   const type = zero?.type ?? 'uint8';
-  const range = integerRange(type);
+  const small = isSmallFloat(type);
+  const range = small ? { min: 0, max: 0 } : integerRange(type);
   if (range === undefined) throw nodeError(node, 'EOPNOTSUPP', `quantisation to ${type} is not supported`);
   const { inner, channels } = channelOf(node, node.attributes.axis, x, scale.data.length);
   const out = allocate(type, x.data.length) as Int8Array;
@@ -30,7 +32,12 @@ export function quantizeLinear(
   const scales = scale.data as Float32Array;
   for (let i = 0; i < out.length; i++) {
     const c = channels === 1 ? 0 : Math.floor(i / inner) % channels;
-    const q = roundHalfEven(Math.fround(data[i]! / scales[c]!)) + Number(zero?.data[c] ?? 0);
+    const real = Math.fround(data[i]! / scales[c]!);
+    if (small) {
+      out[i] = encodeSmallFloat(type, real, node.attributes.saturate !== 0);
+      continue;
+    }
+    const q = roundHalfEven(real) + Number(zero?.data[c] ?? 0);
     out[i] = q < range.min ? range.min : q > range.max ? range.max : q;
   }
   return out;
@@ -45,9 +52,10 @@ export function dequantizeLinear(
 ): TypedArray {
   const { inner, channels } = channelOf(node, node.attributes.axis, x, scale.data.length);
   const out = allocate(scale.type, x.data.length) as Float32Array;
-  const data = x.data as Int8Array;
+  const data = decoded(x).data as Int8Array;
   const scales = scale.data as Float32Array;
-  const zeros = Float64Array.from({ length: channels }, (_, c) => Number(zero?.data[c] ?? 0));
+  const zeroData = zero === undefined ? undefined : decoded(zero).data;
+  const zeros = Float64Array.from({ length: channels }, (_, c) => Number(zeroData?.[c] ?? 0));
   if (channels === 1) {
     const [s, z] = [scales[0]!, zeros[0]!];
     for (let i = 0; i < out.length; i++) out[i] = (data[i]! - z) * s;

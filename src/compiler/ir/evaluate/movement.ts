@@ -186,7 +186,8 @@ function sourceCoordinate(mode: string, at: number, scale: number, input: number
     case 'asymmetric':
       return at / scale;
     case 'align_corners':
-      return output === 1 ? 0 : (at * (input - 1)) / (output - 1);
+      // The resized length before it was rounded down.
+      return output === 1 ? 0 : (at * (input - 1)) / (scale * input - 1);
     case 'pytorch_half_pixel':
       return output > 1 ? (at + 0.5) / scale - 0.5 : 0;
     case 'half_pixel_symmetric': {

@@ -5,13 +5,13 @@ import {
   arrayType,
   type DataType,
   elementCount,
-  integerRange,
   isFloat,
   sameShape,
   type Shape,
   stridesOf,
   type TypedArray,
 } from '../types.js';
+import { decodeSmallFloat, encodeSmallFloat, isSmallFloat } from './small-float.js';
 import { bfloat16ToFloat, floatToBfloat16, floatToHalf, halfToFloat } from './half.js';
 
 /** Elements in row-major order; see TypedArray for how each type is held. */
@@ -68,13 +68,23 @@ export function narrow(type: DataType, data: TypedArray): TypedArray {
   return out;
 }
 
+/** Small floats as float32; half floats too. */
+export function decoded(tensor: Tensor): Tensor {
+  if (!isSmallFloat(tensor.type)) return widen(tensor);
+  const data = new Float32Array(tensor.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = decodeSmallFloat(tensor.type, tensor.data[i] as number);
+  return { type: 'float32', shape: tensor.shape, data };
+}
+
 /** ONNX Cast: floats to integers are truncated, to bool compared with 0; integers wrap as in C. */
-export function cast(tensor: Tensor, to: DataType): TypedArray {
-  const from = widen(tensor);
-  const out = allocate(to === 'float16' || to === 'bfloat16' ? 'float32' : to, from.data.length);
-  const { data } = from;
+export function cast(tensor: Tensor, to: DataType, saturate = true): TypedArray {
+  const { data } = decoded(tensor);
+  const out = allocate(to === 'float16' || to === 'bfloat16' ? 'float32' : to, data.length);
   if (to === 'bool') {
     for (let i = 0; i < data.length; i++) (out as Uint8Array)[i] = Number(data[i]) !== 0 ? 1 : 0;
+  } else if (isSmallFloat(to)) {
+    for (let i = 0; i < data.length; i++)
+      (out as Uint8Array)[i] = encodeSmallFloat(to, Number(data[i]), saturate);
   } else if (out instanceof BigInt64Array || out instanceof BigUint64Array) {
     for (let i = 0; i < data.length; i++) {
       const value = data[i]!;
@@ -82,14 +92,14 @@ export function cast(tensor: Tensor, to: DataType): TypedArray {
     }
   } else if (isFloat(to)) {
     for (let i = 0; i < data.length; i++) out[i] = Number(data[i]);
-  } else if (integerRange(to) === undefined) {
-    throw new CompileError('EOPNOTSUPP', { rule: `a cast from ${tensor.type} to ${to} is not supported` });
   } else {
     const big = data instanceof BigInt64Array || data instanceof BigUint64Array;
-    for (let i = 0; i < data.length; i++)
-      (out as Int32Array)[i] = big
-        ? Number(BigInt.asIntN(32, data[i] as bigint))
-        : Math.trunc(Number(data[i]));
+    const [shift, signed] = to === 'int4' || to === 'uint4' ? [28, to === 'int4'] : [0, true];
+    for (let i = 0; i < data.length; i++) {
+      const whole = big ? Number(BigInt.asIntN(32, data[i] as bigint)) : Math.trunc(Number(data[i]));
+      (out as Int32Array)[i] =
+        shift === 0 ? whole : signed ? (whole << shift) >> shift : (whole << shift) >>> shift;
+    }
   }
   return narrow(to, out);
 }
