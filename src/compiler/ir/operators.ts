@@ -165,9 +165,9 @@ export interface Attributes
   Resize: ResizeAttributes;
   DepthToSpace: { blocksize: number; mode: string };
   SpaceToDepth: { blocksize: number };
-  Cast: { to: DataType; saturate: number };
-  CastLike: { saturate: number };
-  QuantizeLinear: { axis: number; block_size: number; saturate: number };
+  Cast: { to: DataType; saturate?: number };
+  CastLike: { saturate?: number };
+  QuantizeLinear: { axis: number; block_size: number; saturate?: number };
   DequantizeLinear: { axis: number; block_size: number };
   Dropout: None;
   Constant: { value: { type: DataType; shape: Shape; data: Constant } };

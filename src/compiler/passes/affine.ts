@@ -136,13 +136,14 @@ function fold(node: Node, rewriter: Rewriter): void {
   if (target === undefined || target.activation !== undefined) return;
   const place = parameters(target);
   if (place === undefined || rewriter.onlyConsumer(affine.input) !== node) return;
+  if (affine.input.shape === undefined) return;
   // The result must have the target's shape: a constant may not broadcast it up.
-  if (elementCount(affine.input.shape!) !== elementCount(node.outputs[0]!.shape!)) return;
+  if (elementCount(affine.input.shape) !== elementCount(node.outputs[0]!.shape!)) return;
   const weights = target.inputs[place.weights]!;
   const bias = target.inputs[place.bias];
   if (weights.data === undefined || weights.type !== 'float32') return;
   if (bias !== undefined && (vector(bias) === undefined || bias.shape!.length !== 1)) return;
-  const channels = affine.input.shape![1]!;
+  const channels = affine.input.shape[1]!;
   if (bias !== undefined && bias.shape![0] !== channels) return;
   // Gemm's alpha is applied after the product, the batch normalisation's mean inside it: both commute with a factor.
   const name = target.outputs[0]!.name;

@@ -114,8 +114,9 @@ export const gemmBias = rule('gemm-bias', (node, rewriter) => {
     if (product?.op !== 'Gemm' || product.inputs[2] !== undefined || product.activation !== undefined)
       continue;
     if (!isWeights(row, rewriter) || rewriter.onlyConsumer(product.outputs[0]!) !== node) continue;
-    if (!sameShape(product.outputs[0]!.shape!, node.outputs[0]!.shape!)) continue;
-    const bias = biasRow(row, product.outputs[0]!.shape![1]!, rewriter);
+    const [from, to] = [product.outputs[0]!.shape, node.outputs[0]!.shape];
+    if (from === undefined || to === undefined || !sameShape(from, to)) continue;
+    const bias = biasRow(row, from[1]!, rewriter);
     if (bias === undefined) continue;
     const { beta: _, ...rest } = product.attributes;
     const fused = createNode('Gemm', [product.inputs[0], product.inputs[1], bias], { ...rest, beta: 1 });
@@ -127,7 +128,7 @@ export const gemmBias = rule('gemm-bias', (node, rewriter) => {
 
 /** Known matrices transposed, so that transB is 1 and weights are [N,K]; alpha and beta 1; C a row. */
 export const gemmForm = rule('gemm-form', (node, rewriter) => {
-  if (node.op !== 'Gemm') return;
+  if (node.op !== 'Gemm' || node.outputs[0]!.shape === undefined) return;
   const b = node.inputs[1]!;
   const { alpha, beta, transB } = node.attributes;
   if (b.data !== undefined && b.type === 'float32' && (transB === 0 || alpha !== 1)) {
@@ -145,7 +146,7 @@ export const gemmForm = rule('gemm-form', (node, rewriter) => {
   }
   const c = node.inputs[2];
   if (c?.data === undefined || c.type !== 'float32') return;
-  const n = node.outputs[0]!.shape![1]!;
+  const n = node.outputs[0]!.shape[1]!;
   const row = c.shape!.length === 1 && c.shape![0] === n;
   if (row && beta === 1) return;
   const count = elementCount(c.shape!);

@@ -38,8 +38,8 @@ function ownTranspose(value: Value | undefined, rewriter: Rewriter): NodeOf<'Tra
 /** Transpose of a transpose is one; identity-removal takes it out when it is none. */
 function merge(node: NodeOf<'Transpose'>, rewriter: Rewriter): void {
   const before = rewriter.producer(node.inputs[0]);
-  if (before?.op !== 'Transpose' || before.inputs[0]!.quantization !== before.outputs[0]!.quantization)
-    return;
+  if (before?.op !== 'Transpose' || before.attributes.perm.length !== node.attributes.perm.length) return;
+  if (before.inputs[0]!.quantization !== before.outputs[0]!.quantization) return;
   node.attributes = { perm: composed(before.attributes.perm, node.attributes.perm) };
   rewriter.setInput(node, 0, before.inputs[0]);
 }

@@ -31,6 +31,8 @@ class Observation {
       const x = data[i]!;
       if (x < min) min = x;
       if (x > max) max = x;
+      // A NaN makes the range one, so that it is refused.
+      if (Number.isNaN(x)) max = NaN;
     }
     this.min = min;
     this.max = max;
