@@ -45,7 +45,7 @@ class OnnxRuntimeHost implements HostExecutor {
       if (cause instanceof AccelError) throw cause;
       throw new AccelError('EOPNOTSUPP', {
         call: 'build',
-        field: graph.nodes.map(({ op }) => op).join(', '),
+        field: [...new Set(graph.nodes.map(({ op }) => op))].join(', '),
         reason: `${this.name} refuses it: ${cause instanceof Error ? cause.message : String(cause)}`,
         cause,
       });

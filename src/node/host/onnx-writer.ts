@@ -28,7 +28,6 @@ const types: Readonly<Partial<Record<DataType, number>>> = {
   float64: 11,
   uint32: 12,
   uint64: 13,
-  bfloat16: 16,
 };
 
 /** AttributeProto.AttributeType. */
@@ -100,7 +99,8 @@ class GraphWriter {
   bytes(): Uint8Array {
     for (const node of this.#graph.nodes)
       if (node.outputs.some(({ data }) => data === undefined)) this.#node(node);
-    for (const output of this.#graph.outputs) if (output.data !== undefined) this.#constantOutput(output);
+    for (const output of this.#graph.outputs)
+      if (output.data !== undefined) this.#emit('Identity', [this.#constant(output)], [output.name], {});
     const graph = new BinaryWriter();
     for (const node of this.#nodes) graph.tag(1, 2).bytes(node);
     graph.tag(2, 2).string(this.#graph.name === '' ? 'segment' : this.#graph.name);
@@ -126,17 +126,17 @@ class GraphWriter {
     const real = !exact.has(node.op);
     const inputs = node.inputs.map((value) => {
       if (value === undefined) return '';
-      this.#constant(value);
+      const name = value.data === undefined ? value.name : this.#constant(value);
       return real && value.quantization !== undefined
-        ? this.#dequantised(value, value.quantization)
-        : value.name;
+        ? this.#dequantised(name, value, value.quantization)
+        : name;
     });
     const { activation } = node;
     const outputs = node.outputs.map((value, index) => {
       const quantised = real && value.quantization !== undefined;
       return `${value.name}${quantised ? '/real' : ''}${index === 0 && activation !== undefined ? '/before' : ''}`;
     });
-    this.#emit(node.op, inputs, outputs, node.attributes, nameOf(node));
+    this.#emit(node.op, inputs, outputs, attributesOf(node), nameOf(node));
     const [first] = node.outputs;
     if (activation !== undefined && first !== undefined) {
       const after = outputs[0]!.replace(/\/before$/, '');
@@ -170,24 +170,18 @@ class GraphWriter {
     this.#nodes.push(writer.finish());
   }
 
-  #constant({ name, data, shape }: Value): void {
-    if (data === undefined || this.#initializers.has(name)) return;
-    this.#initializers.set(name, tensorProto(name, shape ?? [data.length], data));
+  /** The name under which a known value is read: a graph output may not be an initializer itself. */
+  #constant(value: Value): string {
+    const name = this.#graph.outputs.includes(value) ? `${value.name}/constant` : value.name;
+    if (!this.#initializers.has(name))
+      this.#initializers.set(name, tensorProto(name, shapeOf(value), value.data!));
+    return name;
   }
 
-  /** A graph output may not be an initializer itself. */
-  #constantOutput(value: Value): void {
-    this.#initializers.set(
-      `${value.name}/constant`,
-      tensorProto(`${value.name}/constant`, shapeOf(value), value.data!),
-    );
-    this.#emit('Identity', [`${value.name}/constant`], [value.name], {});
-  }
-
-  #dequantised(value: Value, quantization: Quantization): string {
+  #dequantised(from: string, value: Value, quantization: Quantization): string {
     const name = `${value.name}/real/${this.#nodes.length}`;
     const [scale, zeroPoint] = this.#parameters(value, quantization);
-    this.#emit('DequantizeLinear', [value.name, scale, zeroPoint], [name], { axis: quantization.axis ?? 1 });
+    this.#emit('DequantizeLinear', [from, scale, zeroPoint], [name], { axis: quantization.axis ?? 1 });
     return name;
   }
 
@@ -214,6 +208,12 @@ class GraphWriter {
     this.#initializers.set(name, rawTensor(name, type, [], new Uint8Array(Float32Array.of(value).buffer)));
     return name;
   }
+}
+
+/** Attributes as a file has them: the number of parts is not said beside their sizes. */
+function attributesOf(node: Exclude<Node, { op: 'Opaque' }>): object {
+  if (node.op !== 'Split' || node.inputs[1] === undefined) return node.attributes;
+  return { axis: node.attributes.axis };
 }
 
 function integerBytes(type: DataType, values: Int32Array): Uint8Array {

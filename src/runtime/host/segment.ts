@@ -25,8 +25,14 @@ export async function prepareHost(graph: Graph, host: HostExecutor | undefined):
   const missing = graph.nodes.find((node) => !hasKernel(node));
   const costly = graph.nodes.reduce((macs, node) => macs + work(node), 0) > CHEAP_MACS;
   const refused = graph.nodes.map((node) => host?.refuses(node)).find((why) => why !== undefined);
-  if (host !== undefined && refused === undefined && (missing !== undefined || costly))
-    return host.prepare(graph);
+  if (host !== undefined && refused === undefined && (missing !== undefined || costly)) {
+    try {
+      return await host.prepare(graph);
+    } catch (error) {
+      // Slow is better than not at all.
+      if (missing !== undefined) throw error;
+    }
+  }
   if (missing === undefined) return evaluator(graph);
   const why = host === undefined ? 'onnxruntime-node is not installed' : `${host.name}: ${refused}`;
   throw nodeError(
