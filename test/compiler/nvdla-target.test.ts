@@ -511,6 +511,51 @@ describe('NVDLA target: other operators', () => {
     checkOutput(results.get(y.name)!, Float64Array.of(...real(da, qa), ...real(db, qb)), qy);
   });
 
+  for (const config of families)
+    it(`puts parts together and takes them apart inside an atom: ${config}`, async () => {
+      const q = quantized(0.0517, -4);
+      const other = quantized(0.0331, 9);
+      const parts = [
+        value([1, 5, 4, 3], q),
+        value([1, 70, 4, 3], other),
+        value([1, 2, 4, 3], q),
+        value([1, 40, 4, 3], q),
+      ];
+      const joined = value([1, 117, 4, 3], q);
+      const [a, b] = [value([1, 30, 4, 3], q), value([1, 87, 4, 3], q)];
+      const slice = value([1, 50, 2, 2], q);
+      const ints = (...list: number[]): Value => ({
+        name: `v${names++}`,
+        type: 'int64',
+        shape: [list.length],
+        data: Constant.of('int64', BigInt64Array.from(list, BigInt)),
+      });
+      const nodes = [
+        node('Concat', parts, joined, { axis: 1 }),
+        { ...node('Split', [joined, ints(30, 87)], a, { axis: 1, num_outputs: 0 }), outputs: [a, b] } as Node,
+        node('Slice', [joined, ints(3, 1, 0), ints(53, 3, 2), ints(1, 2, 3)], slice),
+      ];
+      const graph = new Graph({ inputs: parts, outputs: [joined, a, b, slice], nodes });
+      const data = parts.map((part) => int8s(part.shape![1]! * 12));
+      const { results } = await run(config, graph, new Map(parts.map(({ name }, i) => [name, data[i]!])));
+      const want = evaluate(graph, Object.fromEntries(parts.map(({ name }, i) => [name, data[i]!])));
+      for (const { name } of graph.outputs) assert.deepEqual(results.get(name), want[name]!.data, name);
+    });
+
+  it('clips as an operator of its own', async () => {
+    const [qx, qy] = [quantized(0.0517, -4), quantized(0.0331, 9)];
+    const [x, y] = [value([1, 9, 3, 3], qx), value([1, 9, 3, 3], qy)];
+    const limit = (real: number): Value => value([], undefined, 'float32', Float32Array.of(real));
+    const graph = new Graph({
+      inputs: [x],
+      outputs: [y],
+      nodes: [node('Clip', [x, limit(-1), limit(2)], y)],
+    });
+    const data = int8s(81);
+    const { results } = await run('nv_large', graph, new Map([[x.name, data]]));
+    assert.deepEqual(results.get(y.name), evaluate(graph, { [x.name]: data })[y.name]!.data);
+  });
+
   it('multiplies and adds constants per channel', async () => {
     const [qx, qm, qy] = [quantized(0.05, -4), quantized(0.0937, 6), quantized(0.12, -1)];
     const [x, m, y] = [value([1, 5, 3, 3], qx), value([1, 5, 3, 3], qm), value([1, 5, 3, 3], qy)];

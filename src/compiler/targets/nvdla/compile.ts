@@ -4,9 +4,10 @@ import { type ConfigName, configs, type NvdlaConfig } from '../../../hw/nvdla/in
 import { CompileError, Graph, nameOf, type Node, operatorOf, type Value } from '../../ir/index.js';
 import type { CompiledProgram, Placement, Segment } from '../program.js';
 import { lowerConv, lowerProduct, macsOf } from './convolution.js';
-import { lowerBatchNormalization, lowerConcat, lowerRelu, lowerScale } from './elementwise.js';
+import { lowerActivation, lowerBatchNormalization, lowerScale } from './elementwise.js';
 import { lowerAdd } from './residual.js';
 import { emitSegment, type SegmentOutput, tensorInfo } from './emit.js';
+import { lowerConcat, lowerSlice, lowerSplit } from './join.js';
 import { Lowering } from './lowering.js';
 import { lowerAveragePool, lowerGlobalAverage, lowerGlobalMaxPool, lowerMaxPool } from './pooling.js';
 import { lowerDequantizeLinear, lowerQuantizeLinear, lowerReshape, lowerTranspose } from './structure.js';
@@ -32,7 +33,8 @@ function lowerNode(lowering: Lowering, node: Node): void {
     case 'BatchNormalization':
       return lowerBatchNormalization(lowering, node);
     case 'Relu':
-      return lowerRelu(lowering, node);
+    case 'Clip':
+      return lowerActivation(lowering, node);
     case 'MaxPool':
       return lowerMaxPool(lowering, node);
     case 'GlobalMaxPool':
@@ -44,6 +46,10 @@ function lowerNode(lowering: Lowering, node: Node): void {
       return lowerGlobalAverage(lowering, node);
     case 'Concat':
       return lowerConcat(lowering, node);
+    case 'Slice':
+      return lowerSlice(lowering, node);
+    case 'Split':
+      return lowerSplit(lowering, node);
     case 'Reshape':
     case 'Flatten':
     case 'Squeeze':

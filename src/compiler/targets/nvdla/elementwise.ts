@@ -1,6 +1,15 @@
-// Operators on one tensor, element by element, in SDP from memory to memory: factors and offsets per channel, ReLU, requantising, Concat.
+// Operators on one tensor, element by element, in SDP from memory to memory: factors and offsets per channel, ReLU, Clip, requantising.
 // Not sums of two tensors: residual.ts. Products of two are not computed: int8 operands have zero points.
-import { inputOf, nameOf, type Node, nodeError, type NodeOf, shapeOf, type Value } from '../../ir/index.js';
+import {
+  type Activation,
+  inputOf,
+  nameOf,
+  type Node,
+  nodeError,
+  type NodeOf,
+  shapeOf,
+  type Value,
+} from '../../ir/index.js';
 import { cubeShape, type PlacedValue, wholeWindow, type Window } from './cube.js';
 import type { SdpPart, SdpStage } from './layers.js';
 import type { Lowering } from './lowering.js';
@@ -28,7 +37,8 @@ function affine(
   result.finish();
 }
 
-interface Affine {
+/** Reals: output = input * factor + offset, one of each per channel or one for all. */
+export interface Affine {
   readonly input: { readonly scale: number; readonly zeroPoint: number };
   readonly output: { readonly scale: number; readonly zeroPoint: number };
   readonly factor: Float64Array;
@@ -37,7 +47,7 @@ interface Affine {
 }
 
 /** One SDP pass from a window to another of the same size. */
-function affineLayer(
+export function affineLayer(
   lowering: Lowering,
   node: Node,
   from: Window,
@@ -79,21 +89,37 @@ function affineStage({ shift, truncate, relu, alu, mul }: StageOperands): SdpSta
 const one = Float64Array.of(1);
 const none = Float64Array.of(0);
 
+/** The same reals in another place, with another scale. */
+export function copyLayer(
+  lowering: Lowering,
+  node: Node,
+  from: Window,
+  to: Window,
+  scales: Omit<Affine, 'factor' | 'offset'>,
+): void {
+  affineLayer(lowering, node, from, to, { ...scales, factor: one, offset: none });
+}
+
 /** The same reals with another scale: Relu, Clip, a pair of DequantizeLinear and QuantizeLinear. */
 export function lowerRequantize(lowering: Lowering, node: Node, input: PlacedValue): void {
   affine(lowering, node, input, one, none);
 }
 
-export function lowerRelu(lowering: Lowering, node: NodeOf<'Relu'>): void {
+/** Relu and Clip as operators of their own: an activation without anything before it. */
+export function lowerActivation(lowering: Lowering, node: NodeOf<'Relu'> | NodeOf<'Clip'>): void {
+  const limit = (index: number, otherwise: number): number => {
+    const value = node.inputs[index];
+    return value === undefined ? otherwise : reals(node, value)[0]!;
+  };
+  const activation: Activation =
+    node.op === 'Relu' ? { op: 'Relu' } : { op: 'Clip', min: limit(1, -Infinity), max: limit(2, Infinity) };
   const input = lowering.inCube(node, inputOf(node, 0));
   const out = node.outputs[0]!;
-  const result = planResult(lowering, node, out, input.cube, input.strides);
-  affineLayer(lowering, node, wholeWindow(input.cube), wholeWindow(result.cube), {
+  const result = planResult(lowering, node, out, input.cube, input.strides, { activation });
+  copyLayer(lowering, node, wholeWindow(input.cube), wholeWindow(result.cube), {
     input: input.quantization,
     output: result.quantization,
-    factor: one,
-    offset: none,
-    relu: true,
+    relu: result.relu,
   });
   result.finish();
 }
@@ -175,41 +201,4 @@ function perChannel(node: Node, value: Value, input: PlacedValue, shape: readonl
   if (values.length !== input.cube.channels || axis !== channelAxis)
     throw nodeError(node, 'EOPNOTSUPP', `a constant of shape [${own.join(',')}] is not one per channel`);
   return values;
-}
-
-/** Concat: every input is copied, and requantised, into its part of the result. Channels have to begin on an atom. */
-export function lowerConcat(lowering: Lowering, node: NodeOf<'Concat'>): void {
-  const out = node.outputs[0]!;
-  const shape = shapeOf(out);
-  const size = cubeShape(shape);
-  if (size === undefined) throw nodeError(node, 'EOPNOTSUPP', 'the result is no cube: batch is 1');
-  const side = (['channel', 'y', 'x'] as const)[size.axes.indexOf(node.attributes.axis)];
-  if (side === undefined) throw nodeError(node, 'EOPNOTSUPP', 'not along channels, lines or columns');
-  const inputs = node.inputs.map((value, index) => {
-    if (value === undefined || value.data !== undefined)
-      throw nodeError(node, 'EOPNOTSUPP', `input ${index} is a constant`);
-    return lowering.inCube(node, value);
-  });
-  const plane = size.height * size.width;
-  const result = planResult(lowering, node, out, size, {
-    c: shape.length === 2 ? 1 : plane,
-    y: size.width,
-    x: shape.length === 2 ? size.channels : 1,
-  });
-  let at = 0;
-  for (const input of inputs) {
-    const from = wholeWindow(input.cube);
-    const to: Window = { ...from, cube: result.cube, [side]: at };
-    if (side === 'channel' && at % lowering.config.atom !== 0)
-      throw nodeError(node, 'EOPNOTSUPP', `an input begins at channel ${at}, inside an atom`);
-    affineLayer(lowering, node, from, to, {
-      input: input.quantization,
-      output: result.quantization,
-      factor: one,
-      offset: none,
-      relu: result.relu,
-    });
-    at += side === 'channel' ? input.cube.channels : side === 'y' ? input.cube.height : input.cube.width;
-  }
-  result.finish();
 }

@@ -65,7 +65,7 @@ export function withoutIdleStride(axis: Axis): Axis {
 }
 
 /** What a layer costs besides its products (programming, interrupt, filling of the pipe), in multiply-accumulates. */
-const LAYER_COST = 1 << 19;
+export const LAYER_COST = 1 << 19;
 
 /**
  * Groups per layer. A block begins and ends on an atom of input and of output channels and fills a kernel group; beyond that, larger blocks

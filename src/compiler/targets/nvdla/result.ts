@@ -40,20 +40,24 @@ export interface ResultPlan {
   finish(): void;
 }
 
-/**
- * Defines `value` as the result of `node`, a cube of `size` in row-major order by `strides`. With `reluByClamp` the layers need not
- * care for ReLU: the clamping pass does it.
- */
+export interface ResultOptions {
+  /** The layers need not care for ReLU: the clamping pass does it. */
+  readonly reluByClamp?: boolean;
+  /** Default the node's fused one. */
+  readonly activation?: Activation;
+}
+
+/** Defines `value` as the result of `node`, a cube of `size` in row-major order by `strides`. */
 export function planResult(
   lowering: Lowering,
   node: Node,
   value: Value,
   size: CubeSize,
   strides: Strides,
-  { reluByClamp = false } = {},
+  { reluByClamp = false, activation: given = node.activation }: ResultOptions = {},
 ): ResultPlan {
   const { cube, quantization } = lowering.result(node, value, size, strides);
-  const activation = planActivation(node, node.activation, quantization);
+  const activation = planActivation(node, given, quantization);
   let { relu, clamp } = activation;
   if (relu && reluByClamp) {
     clamp = { min: Math.max(-128, quantization.zeroPoint), max: clamp?.max ?? 127 };

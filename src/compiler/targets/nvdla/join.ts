@@ -1,0 +1,120 @@
+// Concat, Slice and Split: parts of cubes put together and taken apart, by SDP where they begin on an atom, else by the convolution pipe.
+// Not views: a cube begins where it begins, so that every part is copied.
+import {
+  inputOf,
+  type Node,
+  nodeError,
+  type NodeOf,
+  shapeOf,
+  sliceRanges,
+  type Value,
+} from '../../ir/index.js';
+import { cubeShape, type PlacedValue, rowMajor, stridesOn, wholeWindow, type Window } from './cube.js';
+import { copyLayer } from './elementwise.js';
+import type { CubeSize, Lowering } from './lowering.js';
+import { planResult, type ResultPlan } from './result.js';
+import { moveChannels } from './select.js';
+
+type Side = 'channel' | 'y' | 'x';
+const sides = ['channel', 'y', 'x'] as const;
+
+export function lowerConcat(lowering: Lowering, node: NodeOf<'Concat'>): void {
+  const out = node.outputs[0]!;
+  const shape = shapeOf(out);
+  const size = cubeShape(shape);
+  if (size === undefined) throw nodeError(node, 'EOPNOTSUPP', 'the result is no cube: batch is 1');
+  const side = sides[size.axes.indexOf(node.attributes.axis)];
+  if (side === undefined) throw nodeError(node, 'EOPNOTSUPP', 'not along channels, lines or columns');
+  const inputs = node.inputs.map((value, index) => {
+    if (value === undefined || value.data !== undefined)
+      throw nodeError(node, 'EOPNOTSUPP', `input ${index} is a constant`);
+    return lowering.inCube(node, value);
+  });
+  const result = planResult(lowering, node, out, size, stridesOn(rowMajor(shape), size.axes));
+  const extents = inputs.map(({ cube }) => extent(cube, side));
+  const begins = extents.map((_, i) => extents.slice(0, i).reduce((a, b) => a + b, 0));
+  // SDP writes whatever is in the rest of an atom: where parts share one, all of them go through the pipe.
+  const atoms = side !== 'channel' || begins.every((begin) => begin % lowering.config.atom === 0);
+  inputs.forEach((input, i) => {
+    if (atoms) {
+      const from = wholeWindow(input.cube);
+      copyLayer(
+        lowering,
+        node,
+        from,
+        { ...from, cube: result.cube, [side]: begins[i]! },
+        scales(input, result),
+      );
+      return;
+    }
+    moveChannels(lowering, node, {
+      from: sameScale(lowering, node, input, result).cube,
+      to: result.cube,
+      fromChannel: 0,
+      toChannel: begins[i]!,
+      channels: extents[i]!,
+    });
+  });
+  result.finish();
+}
+
+export function lowerSlice(lowering: Lowering, node: NodeOf<'Slice'>): void {
+  const { start, step } = sliceRanges(node);
+  if (step.some((by) => by !== 1)) throw nodeError(node, 'EOPNOTSUPP', 'steps other than 1');
+  cut(lowering, node, node.outputs[0]!, start);
+}
+
+export function lowerSplit(lowering: Lowering, node: NodeOf<'Split'>): void {
+  const { axis } = node.attributes;
+  let begin = 0;
+  for (const out of node.outputs) {
+    const start = shapeOf(out).map((_, i) => (i === axis ? begin : 0));
+    cut(lowering, node, out, start);
+    begin += shapeOf(out)[axis]!;
+  }
+}
+
+/** `out` is the part of input 0 that begins at `start`. */
+function cut(lowering: Lowering, node: Node, out: Value, start: readonly number[]): void {
+  const shape = shapeOf(out);
+  const size = cubeShape(shape);
+  if (size === undefined || (shape.length > 2 && start[0] !== 0))
+    throw nodeError(node, 'EOPNOTSUPP', 'the result is no cube: batch is 1');
+  const input = lowering.inCube(node, inputOf(node, 0));
+  const result = planResult(lowering, node, out, size, stridesOn(rowMajor(shape), size.axes));
+  const [channel, y, x] = size.axes.map((axis) => (axis < 0 ? 0 : start[axis]!)) as [number, number, number];
+  const { channels, height, width } = size;
+  if (channel % lowering.config.atom === 0) {
+    const from: Window = { cube: input.cube, channel, y, x, channels, height, width };
+    copyLayer(lowering, node, from, wholeWindow(result.cube), scales(input, result));
+  } else {
+    moveChannels(lowering, node, {
+      from: sameScale(lowering, node, input, result).cube,
+      to: result.cube,
+      fromChannel: channel,
+      toChannel: 0,
+      channels,
+      y,
+      x,
+    });
+  }
+  result.finish();
+}
+
+function extent(cube: CubeSize, side: Side): number {
+  return side === 'channel' ? cube.channels : side === 'y' ? cube.height : cube.width;
+}
+
+function scales(input: PlacedValue, { quantization, relu }: ResultPlan): Parameters<typeof copyLayer>[4] {
+  return { input: input.quantization, output: quantization, relu };
+}
+
+/** The input with the result's scale, by a pass of its own where it has another. */
+function sameScale(lowering: Lowering, node: Node, input: PlacedValue, result: ResultPlan): PlacedValue {
+  const { scale, zeroPoint } = input.quantization;
+  const { quantization, relu } = result;
+  if (scale === quantization.scale && zeroPoint === quantization.zeroPoint && !relu) return input;
+  const cube = lowering.newCube(node, input.cube);
+  copyLayer(lowering, node, wholeWindow(input.cube), wholeWindow(cube), scales(input, result));
+  return { ...input, cube, quantization };
+}

@@ -1,0 +1,127 @@
+// Moves channels of a cube to other places: Concat, Slice and Split where they begin inside an atom, which no unit can address.
+// Not copies of whole atoms: SDP does those (elementwise.ts).
+//
+// A 1 x 1 convolution with a single one per kernel moves any channel to any place. Whole atoms are written, with zeros where there is no
+// kernel; so the part that shares an atom with what was written before is added to it (X1, per point).
+import { nameOf, type Node } from '../../ir/index.js';
+import type { Cube, Window } from './cube.js';
+import type { ConstantBlob, ConvLayer, SdpPart } from './layers.js';
+import type { Lowering } from './lowering.js';
+import { LAYER_COST, tilesOf } from './pipe.js';
+import type { Axis } from './tiles.js';
+import { packedWeightBytes, packWeights } from './weights.js';
+
+export interface Move {
+  readonly from: Cube;
+  readonly to: Cube;
+  /** First channel in either cube. */
+  readonly fromChannel: number;
+  readonly toChannel: number;
+  readonly channels: number;
+  /** Where the lines and columns of `to` begin in `from`. Default 0. */
+  readonly y?: number;
+  readonly x?: number;
+}
+
+const straight = { offset: 0, scale: 1, truncate: 0 };
+
+/**
+ * Adds the layers that move channels, values unchanged. `to` has zeros in the atom in which `toChannel` lies, beside what is there
+ * already; later channels of the last atom become zeros.
+ */
+export function moveChannels(lowering: Lowering, node: Node, move: Move): void {
+  const { atom } = lowering.config;
+  const end = move.toChannel + move.channels;
+  const inside = move.toChannel % atom !== 0;
+  const aligned = Math.ceil(move.toChannel / atom) * atom;
+  let first = true;
+  const add = (begin: number, stop: number, onTop: boolean): void => {
+    part(lowering, node, move, { begin, stop, onTop, independent: !first });
+    first = false;
+  };
+  if (inside) add(aligned - atom, Math.min(aligned, end), true);
+  // Larger parts multiply more zeros, smaller ones are more layers.
+  const plane = move.to.height * move.to.width;
+  const atoms = Math.max(1, Math.floor(Math.sqrt(LAYER_COST / (plane * atom * atom))));
+  for (let begin = aligned; begin < end; begin += atoms * atom)
+    add(begin, Math.min(begin + atoms * atom, end), false);
+}
+
+interface Part {
+  /** Channels of `to`. */
+  readonly begin: number;
+  readonly stop: number;
+  readonly onTop: boolean;
+  readonly independent: boolean;
+}
+
+function part(lowering: Lowering, node: Node, move: Move, { begin, stop, onTop, independent }: Part): void {
+  const { from, to, fromChannel, toChannel } = move;
+  const { atom } = lowering.config;
+  const shift = fromChannel - toChannel;
+  const firstIn = Math.max(begin, toChannel) + shift;
+  const base = Math.floor(firstIn / atom) * atom;
+  const shape = { kernels: stop - begin, channels: stop + shift - base, height: 1, width: 1 };
+  const weights: ConstantBlob = {
+    bytes: packedWeightBytes(shape),
+    make: () => {
+      const data = new Int8Array(shape.kernels * shape.channels);
+      for (let k = Math.max(begin, toChannel); k < stop; k++)
+        data[(k - begin) * shape.channels + k + shift - base] = 1;
+      return packWeights(lowering.config, { ...shape, data });
+    },
+  };
+  const axis = (extent: number): Axis => ({
+    input: extent,
+    output: extent,
+    kernel: 1,
+    stride: 1,
+    dilation: 1,
+    pad: 0,
+  });
+  const axes = { y: axis(to.height), x: axis(to.width) };
+  let first = !independent;
+  for (const { y, x, banks } of tilesOf(lowering, node, axes, shape)) {
+    const spot = { y: y.from, height: y.count, x: x.from, width: x.count };
+    const output: Window = { cube: to, channel: begin, channels: shape.kernels, ...spot };
+    const sdp: SdpPart = onTop
+      ? {
+          x1: {
+            mode: 'point',
+            type: 'add',
+            alu: 'sum',
+            shift: 0,
+            truncate: 0,
+            relu: false,
+            operand: output,
+          },
+          out: straight,
+        }
+      : { out: straight };
+    lowering.layers.push({
+      kind: 'conv',
+      nodes: [nameOf(node)],
+      input: {
+        cube: from,
+        channel: base,
+        channels: shape.channels,
+        ...spot,
+        y: y.from + (move.y ?? 0),
+        x: x.from + (move.x ?? 0),
+      },
+      output,
+      kernel: { height: 1, width: 1 },
+      stride: { y: 1, x: 1 },
+      dilation: { y: 1, x: 1 },
+      pads: { top: 0, bottom: 0, left: 0, right: 0 },
+      padValue: 0,
+      weights,
+      banks,
+      sdp,
+      independent: !first,
+      macs: 0,
+      hardwareMacs: y.count * x.count * shape.kernels * shape.channels,
+    } satisfies ConvLayer);
+    first = false;
+  }
+}
