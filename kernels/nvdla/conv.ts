@@ -293,12 +293,13 @@ function packDiagonal(
       if (!inBlock || (width & 15) != 0 || count != 8) {
         const own = <usize>(inBlock ? k0 - block : width);
         const next = <usize>(inBlock ? width + 1 : width);
-        // Bytes that may be other than 0 are `next` apart, from `own` on.
+        // Bytes that may be other than 0 are `next` apart, from `own` on; kernels past the last channel have none.
         let free = at + own;
         if (!inBlock) free = end;
+        const last = free + <usize>(min(count, width - (k0 - block)) - 1) * next;
         for (; at + 16 <= min(end, free); at += 16) if (v128.any_true(v128.load(at))) return 0;
         for (; at < end; at++) {
-          if (at == free) free += next;
+          if (at == free) free = at == last ? end : free + next;
           else if (load<u8>(at) != 0) return 0;
         }
         continue;
