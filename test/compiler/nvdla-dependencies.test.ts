@@ -5,10 +5,11 @@ import { describe, it } from 'node:test';
 import { dependencyGraph, type LayerOperations } from '../../src/compiler/targets/nvdla/dependencies.js';
 import { CommonOpDesc, OpEvent, OpType } from '../../src/hw/nvdla/index.js';
 
-const conv = { types: [OpType.CONV, OpType.SDP], independent: false };
-const tile = { types: [OpType.CONV, OpType.SDP], independent: true };
-const sdp = { types: [OpType.SDP], independent: false };
-const pdp = { types: [OpType.PDP], independent: false };
+const conv = { types: [OpType.CONV, OpType.SDP], independent: false, operand: false };
+const tile = { ...conv, independent: true };
+const sum = { ...conv, operand: true };
+const sdp = { types: [OpType.SDP], independent: false, operand: true };
+const pdp = { types: [OpType.PDP], independent: false, operand: false };
 
 /** Runs the graph; operations complete in the order in which they were enabled. Returns what happened, in order. */
 function play(layers: readonly LayerOperations[]): { event: string; op: number }[] {
@@ -80,6 +81,11 @@ function check(layers: readonly LayerOperations[]): void {
         at('enabled', op) > at('complete', lastOfPrevious),
         `operation ${op} begins after ${lastOfPrevious}`,
       );
+    if (lastOfPrevious !== -1 && layer.operand && !layer.independent)
+      assert.ok(
+        at('enabled', last) > at('complete', lastOfPrevious),
+        `operation ${last} reads its operand after ${lastOfPrevious}`,
+      );
     if (layer.types.length === 2)
       assert.ok(at('enabled', last) < at('enabled', op), 'SDP is armed before its convolution');
     lastOfPrevious = last;
@@ -89,7 +95,7 @@ function check(layers: readonly LayerOperations[]): void {
 
 describe('NVDLA dependency graph', () => {
   it('runs single layers and pairs of every kind to the end, in order', () => {
-    const kinds = [conv, sdp, pdp];
+    const kinds = [conv, sum, sdp, pdp];
     for (const a of kinds) {
       check([a]);
       for (const b of kinds) for (const c of kinds) check([a, b, c]);
@@ -102,7 +108,7 @@ describe('NVDLA dependency graph', () => {
       const layers: LayerOperations[] = [];
       for (let i = 0; i < 40; i++) {
         state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-        const kind = [conv, sdp, pdp, tile][(state >>> 16) % 4]!;
+        const kind = [conv, sdp, pdp, tile, sum][(state >>> 16) % 5]!;
         layers.push(kind === tile && layers.at(-1)?.types.length !== 2 ? conv : kind);
       }
       check(layers);

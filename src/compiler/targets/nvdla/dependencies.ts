@@ -5,7 +5,8 @@
 // has one consumer of each type at most:
 //   the next of its own type waits until it is programmed,
 //   a convolution's SDP is programmed after it and enabled before it (fused parent),
-//   the first operation of the next layer waits until the last of this one is complete.
+//   the first operation of the next layer waits until the last of this one is complete,
+//   and so does an SDP behind a convolution that reads an operand from memory: its read unit starts before the convolution ends.
 // A layer that is independent of the one before it does without the last: then the units' own order is enough.
 import { CommonOpDesc, OP_TYPES, OpEvent, OpType } from '../../../hw/nvdla/index.js';
 
@@ -13,6 +14,8 @@ import { CommonOpDesc, OP_TYPES, OpEvent, OpType } from '../../../hw/nvdla/index
 export interface LayerOperations {
   readonly types: readonly number[];
   readonly independent: boolean;
+  /** SDP reads a cube that an earlier layer may have written, besides its source. */
+  readonly operand: boolean;
 }
 
 type CommonOp = Parameters<typeof CommonOpDesc.bytes>[0] & { dependency_count: number };
@@ -54,12 +57,12 @@ export function dependencyGraph(layers: readonly LayerOperations[]): DependencyG
         fused_parent: nobody,
       });
       if (heads[type] === -1) heads[type] = index;
-      // A single operation after one of its type waits for its completion: one entry says both.
+      const reads = i === 0 || layer.operand;
+      const completion = reads && previous !== -1 && !layer.independent;
+      // After an operation of its own type one entry says both: it is complete, so it was programmed.
       const after = lastOf[type]!;
-      const completion = i === 0 && after !== -1 && after === previous && !layer.independent;
-      if (after !== -1) wait(after, index, completion ? OpEvent.COMPLETED : OpEvent.PROGRAMMED);
-      if (i === 0 && previous !== -1 && !layer.independent && !completion)
-        wait(previous, index, OpEvent.COMPLETED);
+      if (after !== -1 && !(completion && after === previous)) wait(after, index, OpEvent.PROGRAMMED);
+      if (completion) wait(previous, index, OpEvent.COMPLETED);
       lastOf[type] = index;
     });
     if (layer.types[0] === OpType.CONV) {

@@ -113,6 +113,8 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     return {
       types: own.map((operation) => operation.type),
       independent: layer.kind === 'conv' && layer.independent,
+      operand:
+        layer.kind !== 'pool' && [layer.sdp.x1, layer.sdp.x2].some((stage) => stage?.operand !== undefined),
     };
   });
   const graph = dependencyGraph(perLayer);
