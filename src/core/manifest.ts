@@ -6,8 +6,34 @@ export interface OpenSource {
   readonly source: string;
   /** SPDX identifier. */
   readonly licence: string;
-  /** What builds it; exercised by the change test. */
+  /** The command that builds it, run in a copy of the package: its first word is a program of node_modules/.bin, or `node`. */
   readonly build?: string;
+}
+
+/** A change of one place in one file, as text. */
+export interface SourceEdit {
+  /** Relative to the package. */
+  readonly file: string;
+  /** What stands there now; once in the file. */
+  readonly from: string;
+  readonly to: string;
+  /** What it means, for people. */
+  readonly what: string;
+}
+
+/** Rule U3, as data: openness is shown by changing something. */
+export interface ChangeTest {
+  /** Another tiling, another order: the program differs, its results do not. */
+  readonly harmless: SourceEdit;
+  /** A mistake that the goldens must notice. */
+  readonly wrong: SourceEdit;
+  /** Rebuilds what depends on the edited files; run in a copy of the package. */
+  readonly build: string;
+  /**
+   * Exits with 0 when the goldens hold. Where its output is JSON with `results[].layers`, the harmless edit must also change
+   * that number.
+   */
+  readonly verify: string;
 }
 
 export interface Manifest {
@@ -34,6 +60,7 @@ export interface Manifest {
   readonly contexts: number | 'any';
   readonly runtime?: OpenSource;
   readonly compiler?: OpenSource;
+  readonly changeTest?: ChangeTest;
   /** Whether the runtime named is the real user of the uAPI, not a demonstration. */
   readonly canonicalRuntime?: boolean;
   readonly firmware:

@@ -1,6 +1,7 @@
 // A machine for the conformance suite and the fuzzer: two of a board, on a clock that the caller moves.
 // Not the machine programs use: openSystem, whose clock is the real one.
 import { TestClock } from '../base/clock.js';
+import type { Board, DriverEntry } from '../machine/index.js';
 import { machineSystem, type EngineKind, type SuiteSystem } from '../testing/index.js';
 import { openSystem } from './system.js';
 
@@ -13,17 +14,28 @@ const START = 1e9;
 const TODAY = '2026-11-25';
 
 export interface SuiteMachineOptions {
-  readonly board: string;
+  /** A board's name, or a board of another package. */
+  readonly board: string | Board;
+  /** Drivers of other packages. */
+  readonly drivers?: readonly DriverEntry[];
   readonly engines: EngineKind;
   /** Devices of that board. Default 2. */
   readonly count?: number;
 }
 
 /** @throws AccelError ENODEV for an unknown board */
-export function suiteSystem({ board, engines, count = 2 }: SuiteMachineOptions): SuiteSystem {
+export function suiteSystem({ board, drivers = [], engines, count = 2 }: SuiteMachineOptions): SuiteSystem {
   const clock = new TestClock(START);
   const devices = Array.from({ length: count }, () => board);
-  const { machine } = openSystem({ devices, engines, clock, dram: DRAM, staging: true, today: TODAY });
+  const { machine } = openSystem({
+    devices,
+    drivers,
+    engines,
+    clock,
+    dram: DRAM,
+    staging: true,
+    today: TODAY,
+  });
   return machineSystem(machine, clock, turn);
 }
 

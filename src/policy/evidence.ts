@@ -17,7 +17,7 @@ export interface Evidence {
   readonly faults?: Finding;
   readonly health?: Finding;
   readonly hygiene?: Finding;
-  /** Which share of ioctls and flags the tests use. */
+  /** Which share of the driver's calls the tests use. */
   readonly uapiCoverage?: Finding;
   /** The edit of a tiling constant that must pass, and the wrong edit that must fail. */
   readonly changeTest?: Finding;
@@ -25,4 +25,8 @@ export interface Evidence {
   readonly compilerBuild?: Finding;
   readonly runtimeBuild?: Finding;
   readonly firmware?: Finding;
+  /** Whether the documents that the manifest names exist. */
+  readonly documents?: Finding;
+  /** Why what is absent here was not run. */
+  readonly notRun?: string;
 }

@@ -30,16 +30,16 @@ const accelDoc = 'Linux Documentation/accel/introduction.rst';
 const holds = (passed: boolean, evidence: string): Finding => ({ passed, evidence });
 
 /** A rule whose answer is a thing that was run; not run counts as not shown. */
-function shown(finding: Finding | undefined, what: string): Finding {
-  return finding ?? holds(false, `${what}: not run`);
+function shown(evidence: Evidence, key: Exclude<keyof Evidence, 'notRun'>, what: string): Finding {
+  const why = evidence.notRun === undefined ? '' : `: ${evidence.notRun}`;
+  return evidence[key] ?? holds(false, `${what}: not run${why}`);
 }
 
-function open(source: Manifest['runtime'], built: Finding | undefined, what: string): Finding {
+function open({ manifest, evidence }: Subject, what: 'runtime' | 'compiler'): Finding {
+  const source = manifest[what];
   if (source === undefined) return holds(false, `no ${what} is named`);
-  const named = `${what}: ${source.source}, ${source.licence}`;
-  return built === undefined
-    ? holds(false, `${named}; its build was not run`)
-    : { ...built, evidence: `${named}; ${built.evidence}` };
+  const built = shown(evidence, `${what}Build`, 'its build');
+  return { ...built, evidence: `${source.source}, ${source.licence}; ${built.evidence}` };
 }
 
 export const rules: readonly Rule[] = [
@@ -118,7 +118,7 @@ export const rules: readonly Rule[] = [
     failing: 'staging',
     citation: `${debate}: J. Gunthorpe, 2022-08-08; G. Kroah-Hartman, 2022-08-09`,
     check: ({ manifest: { contexts }, evidence }) => {
-      const suite = shown(evidence.conformance, 'conformance suite');
+      const suite = shown(evidence, 'conformance', 'conformance suite');
       return { passed: suite.passed, evidence: `contexts: ${contexts}; ${suite.evidence}` };
     },
   },
@@ -127,35 +127,35 @@ export const rules: readonly Rule[] = [
     question: 'Memory of one file cannot be reached from another',
     failing: 'refuse',
     citation: `${debate}: J. Gunthorpe, one open file = one isolated context`,
-    check: ({ evidence }) => shown(evidence.isolation, 'isolation group of the conformance suite'),
+    check: ({ evidence }) => shown(evidence, 'isolation', 'isolation group of the conformance suite'),
   },
   {
     id: 'U1',
     question: 'Open runtime with a known licence that builds from source',
     failing: 'staging',
     citation: `${uapi}, points 1 and 2`,
-    check: ({ manifest, evidence }) => open(manifest.runtime, evidence.runtimeBuild, 'runtime'),
+    check: (subject) => open(subject, 'runtime'),
   },
   {
     id: 'U2',
     question: 'Open compiler, from model to device program, built from source',
     failing: 'staging',
     citation: `D. Vetter, 2021-07-06: the compiler holds all that matters; J. Hugo, 2023-05-17 on the APU`,
-    check: ({ manifest, evidence }) => open(manifest.compiler, evidence.compilerBuild, 'compiler'),
+    check: (subject) => open(subject, 'compiler'),
   },
   {
     id: 'U3',
     question: 'Change test: a harmless edit of the compiler builds and passes the goldens, a wrong one fails',
     failing: 'staging',
     citation: `O. Johansson, 2019-01-25: somebody who changes the driver can exercise it; ${uapi}`,
-    check: ({ evidence }) => shown(evidence.changeTest, 'change test'),
+    check: ({ evidence }) => shown(evidence, 'changeTest', 'change test'),
   },
   {
     id: 'U4',
     question: 'Every ioctl is used by that user space or its tests',
     failing: 'staging',
     citation: `maintainers summit topic, September 2021; ${uapi}, point 2`,
-    check: ({ evidence }) => shown(evidence.uapiCoverage, 'uAPI coverage'),
+    check: ({ evidence }) => shown(evidence, 'uapiCoverage', 'uAPI coverage'),
   },
   {
     id: 'U5',
@@ -163,7 +163,7 @@ export const rules: readonly Rule[] = [
     failing: 'staging',
     citation: `${uapi}, points 2 and 4`,
     check: ({ manifest, evidence }) => {
-      const run = shown(evidence.faults, 'fault injection');
+      const run = shown(evidence, 'faults', 'fault injection');
       const canonical = manifest.canonicalRuntime === true;
       return {
         passed: run.passed && canonical,
@@ -180,7 +180,7 @@ export const rules: readonly Rule[] = [
       if (firmware.kind === 'none') return holds(true, 'no firmware');
       if (firmware.kind === 'source') return holds(true, `source: ${firmware.source}, ${firmware.licence}`);
       const named = `${firmware.file}, ${firmware.licence}, versions ${firmware.versions.join(', ') || 'none named'}`;
-      const check = shown(evidence.firmware, 'refusal of an unknown version');
+      const check = shown(evidence, 'firmware', 'refusal of an unknown version');
       const passed = firmware.redistributable && firmware.versions.length > 0 && check.passed;
       return { passed, evidence: `${named}; ${check.evidence}` };
     },
@@ -190,7 +190,7 @@ export const rules: readonly Rule[] = [
     question: 'uAPI hygiene: pads checked, unknown flags EINVAL, sizes extensible',
     failing: 'staging',
     citation: 'Linux Documentation/process/botching-up-ioctls.rst',
-    check: ({ evidence }) => shown(evidence.hygiene, 'dispatch sweep of the conformance suite'),
+    check: ({ evidence }) => shown(evidence, 'hygiene', 'dispatch sweep of the conformance suite'),
   },
   {
     id: 'A2',
@@ -198,11 +198,12 @@ export const rules: readonly Rule[] = [
     failing: 'staging',
     citation: `${uapi}, point 3; J. Hugo, 2023-05-17: please document`,
     check: ({ manifest: { documentation }, evidence }) => {
-      const suite = shown(evidence.conformance, 'conformance suite');
-      const documents = documentation.length > 0 ? `documents: ${documentation.join(', ')}` : 'no documents';
+      const suite = shown(evidence, 'conformance', 'conformance suite');
+      const named = documentation.length > 0 ? `documents: ${documentation.join(', ')}` : 'no documents';
+      const found = evidence.documents;
       return {
-        passed: suite.passed && documentation.length > 0,
-        evidence: `${documents}; ${suite.evidence}`,
+        passed: suite.passed && documentation.length > 0 && found?.passed !== false,
+        evidence: [named, found?.evidence, suite.evidence].filter(Boolean).join('; '),
       };
     },
   },
@@ -211,7 +212,7 @@ export const rules: readonly Rule[] = [
     question: 'Timeout and reset leave other clients alive; fences carry errors',
     failing: 'staging',
     citation: `${debate}: what DRM's scheduler offers, D. Airlie, 2022-08-04`,
-    check: ({ evidence }) => shown(evidence.timeouts, 'timeout and reset group of the conformance suite'),
+    check: ({ evidence }) => shown(evidence, 'timeouts', 'timeout and reset group of the conformance suite'),
   },
   {
     id: 'R2',
@@ -219,7 +220,7 @@ export const rules: readonly Rule[] = [
     failing: 'staging',
     citation:
       'Linux Plumbers BoF, September 2022: RAS should be common; Documentation/gpu/drm-usage-stats.rst',
-    check: ({ evidence }) => shown(evidence.health, 'fdinfo and health counters'),
+    check: ({ evidence }) => shown(evidence, 'health', 'fdinfo and health counters'),
   },
   {
     id: 'S1',

@@ -17,7 +17,7 @@ export const manifest: Manifest = {
   // Its commands are written by hand; there is nothing to compile a model to.
   canonicalRuntime: true,
   firmware: { kind: 'none' },
-  documentation: ['docs/devices.md', 'src/abi/null.ts', 'src/hw/null/index.ts'],
+  documentation: ['docs/rules.md', 'src/abi/null.ts', 'src/hw/null/index.ts'],
   staging: {
     owner: 'the accel authors',
     since: '2026-11-25',

@@ -2,6 +2,7 @@
 // Not the commands: each has its file.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_BOARD } from '../system.js';
+import { addCheck } from './check.js';
 import { addConform } from './conform.js';
 import { addFault } from './fault.js';
 import { addFuzz } from './fuzz.js';
@@ -100,6 +101,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
     .addOption(json())
     .action(async (path: string, options: VerifyOptions) => verdict(await verify(path, options, io)));
 
+  addCheck(program, io, verdict);
   addConform(program, io, verdict);
   addFault(program, io, verdict);
   addFuzz(program, io, verdict);

@@ -54,6 +54,8 @@ interface CaseResult {
   readonly comparisons: readonly Comparison[];
   /** Within the case's own tolerance. */
   readonly withinTolerance: boolean;
+  /** Hardware layers of the compiled model. */
+  readonly layers: number;
   /** Share of multiply-accumulates on the device. */
   readonly share: number;
   readonly calibrationInputs: number;
@@ -133,6 +135,7 @@ async function verifyModel(
   }
   await using open = session;
   const { share } = open.graph.placement();
+  const layers = open.graph.layers().length;
   const results: CaseResult[] = [];
   for (const one of cases) {
     try {
@@ -154,6 +157,7 @@ async function verifyModel(
         withinTolerance: comparisons.every(
           ({ largest }) => largest <= (one.tolerance.lsb ?? one.tolerance.abs ?? 0),
         ),
+        layers,
         share,
         calibrationInputs: open.calibrated,
       });
@@ -194,6 +198,7 @@ function failure(model: Model, one: ModelCase, error: unknown): CaseResult {
     case: one.name,
     comparisons: [],
     withinTolerance: false,
+    layers: 0,
     share: 0,
     calibrationInputs: 0,
     error: errorLine(error),
