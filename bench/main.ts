@@ -1,11 +1,12 @@
 // Runs the benchmarks; each prints a ratio against a named peer in the same run. `npm run bench -- job` runs one.
 // Not a test: no time is asserted.
 import { conv } from './conv.js';
+import { gna } from './gna.js';
 import { job } from './job.js';
 import { mmio } from './mmio.js';
 import { models } from './models.js';
 
-const benchmarks: Readonly<Record<string, () => Promise<void>>> = { mmio, job, conv, models };
+const benchmarks: Readonly<Record<string, () => Promise<void>>> = { mmio, job, conv, models, gna };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => benchmarks[name] === undefined);

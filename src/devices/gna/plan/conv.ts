@@ -86,6 +86,8 @@ function finish(
     outWidth = pooled(legacy, convWidth, poolWidth, poolStrideWidth);
     outHeight = pooled(legacy, convHeight, poolHeight, poolStrideHeight);
     if (outWidth < 1 || outHeight < 1) throw parameterFault('pooling window larger than its input');
+    if ((outWidth - 1) * poolStrideWidth >= convWidth || (outHeight - 1) * poolStrideHeight >= convHeight)
+      throw parameterFault('a pooling window with nothing in it');
   }
   const row = (width + 2 * shape.padWidth) * depth + 16;
   const run = Math.ceil((kernelWidth * depth) / 8) * 8;
