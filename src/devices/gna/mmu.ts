@@ -57,7 +57,8 @@ export class Mmu {
       address = memory.allocate(bytes);
     } catch (error) {
       release();
-      throw error;
+      if (error instanceof ScoreFault) throw error;
+      throw new ScoreFault(regs.STS.f.DMA_ERROR, `no memory to gather ${bytes} bytes of scattered pages`);
     }
     const copy = address;
     const each = (move: (span: DmaSpan, at: number) => void): void => {
