@@ -5,6 +5,7 @@ export * from './constant.js';
 export * from './error.js';
 export * from './evaluate/index.js';
 export * from './fold.js';
+export * from './geometry.js';
 export * from './graph.js';
 export * from './infer.js';
 export * from './node.js';

@@ -4,7 +4,7 @@ import { foldNode, type Graph, type Node, padsOf, sameShape, type Value } from '
 import type { Pass } from './pass.js';
 import { Rewriter } from './rewriter.js';
 
-/** Removes nodes whose results nobody uses, and names the inputs nobody uses no more than they are: inputs stay. */
+/** Removes nodes whose results nobody uses. Graph inputs stay, used or not. */
 export const deadCode: Pass = {
   name: 'dead-code',
   run(graph: Graph): boolean {

@@ -1,7 +1,7 @@
 // QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear, as ONNX defines them in single precision.
 // Not the integer operators of a quantised graph: those are in quantized.ts.
 import { nodeError, type Node, type NodeOf } from '../graph.js';
-import { axisOf } from '../infer.js';
+import { axisOf } from '../geometry.js';
 import { elementCount, integerRange, type TypedArray } from '../types.js';
 import { encodeSmallFloat, isSmallFloat } from './small-float.js';
 import { allocate, decoded, roundHalfEven, type Tensor } from './tensor.js';

@@ -1,7 +1,7 @@
 // Operators that move elements and compute none: transpose, slice, concat, gather, pad, resize by nearest and the like.
 // Not typed: they work on any element type, also on quantised integers.
 import { constantInput, type Node, nodeError, type NodeOf, shapeOf } from '../graph.js';
-import { axisOf, padsOf, resizeGeometry, sliceRanges } from '../infer.js';
+import { axisOf, padsOf, resizeGeometry, sliceRanges } from '../geometry.js';
 import { elementCount, type Shape, stridesOf, type TypedArray } from '../types.js';
 import { allocate, broadcastIndex, fillIndex, gatherElements, roundHalfEven, type Tensor } from './tensor.js';
 

@@ -1,7 +1,7 @@
 // Operators along axes: reductions, arg and top-k, softmax, and the normalisations.
 // Not elementwise: each result depends on many elements. All sums are in doubles.
 import { constantInput, type NodeOf, shapeOf } from '../graph.js';
-import { axesOf, axisOf } from '../infer.js';
+import { axesOf, axisOf } from '../geometry.js';
 import type { OperatorName } from '../operators.js';
 import { elementCount, stridesOf, type TypedArray } from '../types.js';
 import { allocate, doubles, fillIndex, type Tensor } from './tensor.js';

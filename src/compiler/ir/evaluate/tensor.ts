@@ -30,13 +30,6 @@ export function allocate(type: DataType, count: number): TypedArray {
   return new Type(count);
 }
 
-/** The array when it holds numbers; throws for 64-bit integers, which are bigint. */
-export function numeric(data: TypedArray): Exclude<TypedArray, BigInt64Array | BigUint64Array> {
-  if (data instanceof BigInt64Array || data instanceof BigUint64Array)
-    throw new CompileError('EOPNOTSUPP', { rule: '64-bit integers are not computed with here' });
-  return data;
-}
-
 /** The elements as doubles. 64-bit integers lose what a double cannot hold. */
 export function doubles(data: TypedArray): Float64Array {
   if (data instanceof Float64Array) return data;
