@@ -240,6 +240,18 @@ describe('accel verify', () => {
   });
 
   it(
+    'plays submissions at the driver’s calls, of one device when asked',
+    needsShared('vectors/gna'),
+    async () => {
+      const { code, out, err } = await accel('verify', shared('vectors/gna')!, '--device', 'gna:3.0');
+      assert.match(out, /3\.0 +request +conv2d +30 +0 +0/);
+      assert.match(out, /all +347 +0 +0/);
+      assert.match(err, /staging/);
+      assert.equal(code, 0);
+    },
+  );
+
+  it(
     'fails when a register is written otherwise, and says which byte came out wrong',
     needsShared('vectors/nvdla-cmod'),
     async () => {

@@ -1,23 +1,38 @@
-// Finds register-level vectors in a folder: C model layers (JSON) and the vendor's traces (cfg).
+// Finds vectors in a folder: C model layers (JSON) and the vendor's traces (cfg) of NVDLA, submissions (JSON) of GNA.
 // Not a player. The formats' readers are in machine/vectors.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { AccelError } from '../../base/errors.js';
 import { traceNames } from '../../devices/nvdla/index.js';
+import { gnaConfigs } from '../../hw/gna/index.js';
 import { configs } from '../../hw/nvdla/index.js';
-import { parseCmod, parseTrace, type Vector } from '../../machine/vectors/index.js';
+import { parseCmod, parseGna, parseTrace, type GnaCase, type Vector } from '../../machine/vectors/index.js';
 
-/** A vector not yet read. */
-export interface VectorFile {
+interface Located {
   readonly path: string;
   readonly name: string;
-  readonly kind: 'layer' | 'trace';
   /** Configuration by the file or the folder it lies in. */
   readonly config: string;
+  /** Name of the board that plays it. */
+  readonly board: string;
+}
+
+/** A vector at the registers, not yet read. */
+export interface RegisterFile extends Located {
+  readonly kind: 'layer' | 'trace';
   /** @throws AccelError EINVAL naming the file */
   load(): Vector;
 }
+
+/** Submissions at the driver, not yet read. */
+export interface RequestFile extends Located {
+  readonly kind: 'request';
+  /** @throws AccelError EINVAL naming the file */
+  load(): GnaCase[];
+}
+
+export type VectorFile = RegisterFile | RequestFile;
 
 /** All vectors under `path`, itself a file or a folder, in order of their paths. */
 export function findVectors(path: string): VectorFile[] {
@@ -33,9 +48,11 @@ function visit(path: string, found: VectorFile[]): void {
   }
   const config = configOf(path);
   if (/\.cfg(\.gz)?$/.test(path) && config !== undefined) found.push(trace(path, config));
-  else if (path.endsWith('.json') && config !== undefined) {
+  else if (path.endsWith('.json')) {
     const head = readFileSync(path, 'utf8').slice(0, 400);
-    if (head.includes('nvdla-layer-trace/')) found.push(layer(path, config));
+    if (config !== undefined && head.includes('nvdla-layer-trace/')) found.push(layer(path, config));
+    const type = /"gna-vectors-1".*"device_type":\s*(\d+)/.exec(head)?.[1];
+    if (type !== undefined) found.push(requests(path, Number(type)));
   }
 }
 
@@ -61,10 +78,11 @@ function named<T>(path: string, read: () => T): T {
   }
 }
 
-function layer(path: string, config: string): VectorFile {
+function layer(path: string, config: string): RegisterFile {
   return {
     path,
     config,
+    board: `nvdla:${config}`,
     kind: 'layer',
     name: basename(path, '.json'),
     load: () =>
@@ -74,11 +92,12 @@ function layer(path: string, config: string): VectorFile {
   };
 }
 
-function trace(path: string, config: string): VectorFile {
+function trace(path: string, config: string): RegisterFile {
   const name = basename(path).replace(/\.cfg(\.gz)?$/, '');
   return {
     path,
     config,
+    board: `nvdla:${config}`,
     kind: 'trace',
     name,
     load: () =>
@@ -91,6 +110,25 @@ function trace(path: string, config: string): VectorFile {
           readData: (file) => contents(dataFile(dirname(path), file)).toString('latin1'),
         }),
       ),
+  };
+}
+
+/** @throws AccelError EINVAL for a device type that is none of GNA's */
+function requests(path: string, deviceType: number): RequestFile {
+  const config = Object.values(gnaConfigs).find((known) => known.deviceType === deviceType)?.generation;
+  if (config === undefined)
+    throw new AccelError('EINVAL', { field: path, reason: `no GNA has device type ${deviceType}` });
+  return {
+    path,
+    config,
+    board: `gna:${config}`,
+    kind: 'request',
+    name: basename(path, '.json'),
+    load: () =>
+      named(path, () => {
+        const json = JSON.parse(readFileSync(path, 'utf8')) as { blob: { file: string } };
+        return parseGna(json, contents(join(dirname(path), json.blob.file)));
+      }),
   };
 }
 

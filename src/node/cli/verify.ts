@@ -1,4 +1,4 @@
-// accel verify: golden vectors on the models' registers, or the cases of a models.json through the whole path.
+// accel verify: golden vectors on the models' registers or at the drivers' calls, or the cases of a models.json.
 // Not a test runner: it prints what held and what did not, by kind.
 import { existsSync, statSync } from 'node:fs';
 import { AccelError } from '../../base/errors.js';
@@ -7,7 +7,9 @@ import { columns } from './columns.js';
 import { UsageError, type CommandIo } from './io.js';
 import { Progress } from './progress.js';
 import { verifyModels } from './verify-models.js';
-import { findVectors, type VectorFile } from './vector-files.js';
+import { findVectors, type RequestFile, type RegisterFile, type VectorFile } from './vector-files.js';
+import { RequestPlayer } from './request-player.js';
+import { noteStaging } from './staging.js';
 import { VectorPlayer, type VectorOutcome } from './vector-player.js';
 
 export interface VerifyOptions {
@@ -25,12 +27,14 @@ export async function verify(path: string, options: VerifyOptions, io: CommandIo
     throw new AccelError('ENOENT', { field: path, reason: 'there is no such file or folder' });
   if (statSync(path).isFile() && path.endsWith('models.json')) return verifyModels(path, options, io);
   if (options.models !== undefined) throw new UsageError(`--models is for a models.json, ${path} is none`);
-  const files = findVectors(path).filter(({ config }) => fits(config, options.device));
+  const files = findVectors(path).filter(
+    ({ board }) => options.device === undefined || board === options.device,
+  );
   if (files.length === 0) {
     const of = options.device === undefined ? '' : ` for ${options.device}`;
     throw new AccelError('EINVAL', {
       field: path,
-      reason: `holds no vectors${of}: layer JSON or .cfg traces in a folder named after a configuration`,
+      reason: `holds no vectors${of}: layer JSON or .cfg traces in a folder named after a configuration, or JSON of GNA submissions`,
     });
   }
   const results = await playAll(files, options, io);
@@ -43,12 +47,9 @@ export async function verify(path: string, options: VerifyOptions, io: CommandIo
 
 interface Result {
   readonly file: VectorFile;
+  readonly name: string;
   readonly unit: string;
   readonly outcome: VectorOutcome;
-}
-
-function fits(config: string, device: string | undefined): boolean {
-  return device === undefined || device === `nvdla:${config}`;
 }
 
 async function playAll(
@@ -56,26 +57,63 @@ async function playAll(
   options: VerifyOptions,
   io: CommandIo,
 ): Promise<Result[]> {
-  const players = new Map<string, VectorPlayer>();
+  const atRegisters = new Players((board) => new VectorPlayer(board, options.engines));
+  const atCalls = new Players((board) => {
+    noteStaging(board, io);
+    return new RequestPlayer(board, options.engines);
+  });
   using progress = new Progress(io, 'vectors');
   const results: Result[] = [];
   try {
     for (const [index, file] of files.entries()) {
       progress.step(`${index + 1} of ${files.length}: ${file.config} ${file.name}`);
-      let player = players.get(file.config);
-      if (player === undefined)
-        players.set(file.config, (player = new VectorPlayer(`nvdla:${file.config}`, options.engines)));
-      const vector = file.load();
-      results.push({ file, unit: vector.unit, outcome: await player.play(vector) });
+      results.push(
+        ...(file.kind === 'request'
+          ? await playRequests(file, atCalls.of(file.board))
+          : [await playRegisters(file, atRegisters.of(file.board))]),
+      );
     }
   } finally {
-    for (const player of players.values()) player[Symbol.dispose]();
+    atRegisters[Symbol.dispose]();
+    atCalls[Symbol.dispose]();
   }
   return results;
 }
 
-function record({ file, unit, outcome }: Result): Record<string, unknown> {
-  return { name: file.name, path: file.path, kind: file.kind, config: file.config, unit, ...outcome };
+/** One player per board, made when the first vector wants it. */
+class Players<P extends Disposable> implements Disposable {
+  readonly #make: (board: string) => P;
+  readonly #made = new Map<string, P>();
+
+  constructor(make: (board: string) => P) {
+    this.#make = make;
+  }
+
+  of(board: string): P {
+    let player = this.#made.get(board);
+    if (player === undefined) this.#made.set(board, (player = this.#make(board)));
+    return player;
+  }
+
+  [Symbol.dispose](): void {
+    for (const player of this.#made.values()) player[Symbol.dispose]();
+  }
+}
+
+async function playRegisters(file: RegisterFile, player: VectorPlayer): Promise<Result> {
+  const vector = file.load();
+  return { file, name: file.name, unit: vector.unit, outcome: await player.play(vector) };
+}
+
+async function playRequests(file: RequestFile, player: RequestPlayer): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const request of file.load())
+    results.push({ file, name: request.name, unit: request.kind, outcome: await player.play(request) });
+  return results;
+}
+
+function record({ file, name, unit, outcome }: Result): Record<string, unknown> {
+  return { name, path: file.path, kind: file.kind, config: file.config, unit, ...outcome };
 }
 
 function print(results: readonly Result[], io: CommandIo): void {
@@ -101,9 +139,9 @@ function print(results: readonly Result[], io: CommandIo): void {
   rows.push([colours.bold('all'), '', '', ...row(results)]);
   const head = ['configuration', 'kind', 'unit', 'passed', 'failed', 'not modelled'];
   io.out(columns(head, rows, { right: [3, 4, 5], colours }));
-  for (const { file, outcome } of results)
+  for (const { file, name, outcome } of results)
     if (outcome.verdict === 'failed')
-      io.out(`${colours.red('failed')} ${file.config} ${file.name}: ${outcome.reason}\n`);
+      io.out(`${colours.red('failed')} ${file.config} ${name}: ${outcome.reason}\n`);
   const lacking = new Map<string, number>();
   for (const { outcome } of results)
     if (outcome.verdict === 'not modelled')
