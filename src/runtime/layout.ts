@@ -1,13 +1,7 @@
 // Tensors to device memory and back: element conversion, then the cube or row layout that the compiler chose.
 // Not the compiler's weight packing: constants arrive as bytes.
 import { AccelError } from '../base/errors.js';
-import {
-  arrayType,
-  type DataType,
-  elementCount,
-  roundHalfEven,
-  type TypedArray,
-} from '../compiler/ir/index.js';
+import { arrayType, type DataType, elementCount, type TypedArray } from '../compiler/ir/index.js';
 import type { Binding, FeatureLayout, LinearLayout } from '../compiler/targets/program.js';
 import { floatToHalf as toHalf, halfToFloat as fromHalf } from '../compiler/ir/evaluate/half.js';
 
@@ -183,6 +177,9 @@ function offsetBy(offset: number): Convert {
   };
 }
 
+/** 1.5 * 2^52: adding it leaves a double no bits below one, so that it is rounded to whole numbers, ties to even. */
+const ROUND_EVEN = 6755399441055744;
+
 /** QuantizeLinear and DequantizeLinear with one scale: computed in float32, ties to even, saturated. */
 function quantising(
   scale: number,
@@ -194,7 +191,7 @@ function quantising(
     pack: (from, to) => {
       for (let i = 0; i < to.length; i++) {
         const real = half ? fromHalf(from[i]!) : from[i]!;
-        const value = roundHalfEven(Math.fround(real / scale)) + zeroPoint;
+        const value = Math.fround(real / scale) + ROUND_EVEN - ROUND_EVEN + zeroPoint;
         to[i] = value < least ? least : value > most ? most : value;
       }
     },

@@ -91,6 +91,23 @@ describe('accel run', () => {
     );
   });
 
+  it('calibrates with the files it is given instead', async () => {
+    const { code, out } = await accel(
+      'run',
+      mnist,
+      '-k',
+      '1',
+      '-i',
+      digit('seven'),
+      '-c',
+      digit('seven'),
+      digit('two'),
+    );
+    assert.equal(code, 0);
+    assert.match(out, /calibrated with 2 inputs/);
+    assert.match(out, /\n7 +█/);
+  });
+
   it('writes outputs as raw files', async () => {
     const out = join(folder, 'outputs');
     assert.equal((await accel('run', resnet, '-i', cat, '--out', out)).code, 0);

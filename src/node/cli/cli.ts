@@ -61,6 +61,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
         'pictures or raw .bin files: one per input, NAME=FILE, or many for one input',
       )
       .addOption(device())
+      .option('-c, --calibrate <file...>', "inputs to quantise a float model with, instead of the sidecar's")
       .option('--dim <name=size...>', 'sizes of symbolic dimensions')
       .option('--constant <name=number...>', 'int64 scalar inputs that are known now')
       .option('-k, --top <count>', 'results to show', positive, 5)

@@ -17,6 +17,7 @@ export interface RunOptions {
   readonly device?: string;
   readonly dim?: readonly string[];
   readonly constant?: readonly string[];
+  readonly calibrate?: readonly string[];
   readonly top: number;
   readonly out?: string;
   readonly engines?: EngineKind;
@@ -40,7 +41,7 @@ export async function run(
   hooks: Pick<SessionOptions, 'onSystem'> = {},
 ): Promise<void> {
   await using session = await Session.open(
-    { ...options, model, import: importOptions(options), ...hooks },
+    { ...options, model, import: importOptions(options), calibrationFiles: options.calibrate, ...hooks },
     io,
   );
   const jobs = inferences(options.input ?? [], session.inputs);
@@ -128,7 +129,7 @@ function printJson(
         model,
         device: { board: device.board.name, node: device.accel?.name, driver: device.accel?.driver.name },
         engines: options.engines ?? 'inline',
-        calibrationInputs: session.calibrated,
+        calibrationInputs: session.calibrated ?? 0,
         results,
         placement: graph.placement(),
         layers: graph.layers(),
@@ -147,7 +148,9 @@ const BAR = 24;
 function print(model: string, session: Session, results: readonly RunResult[], io: CommandIo): void {
   const { colours } = io;
   const { device, graph } = session;
-  const calibrated = session.calibrated === 0 ? '' : `, calibrated with ${session.calibrated} inputs`;
+  const calibrated = !session.calibrated
+    ? ''
+    : `, calibrated with ${session.calibrated} input${session.calibrated === 1 ? '' : 's'}`;
   io.out(`${colours.bold(basename(model))} on ${device.board.name} (${device.accel?.name})${calibrated}\n`);
   for (const result of results) {
     for (const [name, output] of Object.entries(result.outputs)) {
@@ -165,6 +168,10 @@ function print(model: string, session: Session, results: readonly RunResult[], i
     }
   }
   io.out(`\n${placementText(graph.placement(), io)}`);
+  if (session.calibrated === 0)
+    io.out(
+      'a float model without calibration inputs stays on the host: name some with --calibrate FILE...\n',
+    );
   io.out(`\n${timesText(session, results, io)}`);
 }
 
@@ -186,14 +193,16 @@ export function placementText(placement: MLPlacement, io: CommandIo): string {
     ];
   });
   let text = columns(['placed on', 'operators', 'MACs', 'share', ''], rows, { right: [1, 2, 3], colours });
-  const reasons = new Map<string, string[]>();
+  // Reasons that differ only in the names of tensors are one.
+  const reasons = new Map<string, { reason: string; names: string[] }>();
   for (const { device, operator, node, reason } of placement.operators) {
     if (device !== 'host') continue;
-    const names = reasons.get(reason) ?? [];
-    names.push(`${operator} "${node}"`);
-    reasons.set(reason, names);
+    const key = reason.replace(/"[^"]*"/g, '');
+    const entry = reasons.get(key) ?? { reason, names: [] };
+    entry.names.push(`${operator} "${node}"`);
+    reasons.set(key, entry);
   }
-  for (const [reason, names] of reasons) {
+  for (const { reason, names } of reasons.values()) {
     const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
     text += colours.dim(`host: ${names.slice(0, 3).join(', ')}${more}: ${reason}\n`);
   }

@@ -16,6 +16,7 @@ import { createHost } from '../host/index.js';
 import {
   arrayOf,
   calibrationInputs,
+  loadInput,
   readFile,
   type InputArray,
   type InputDescriptor,
@@ -37,6 +38,8 @@ export interface SessionOptions {
   readonly fallback?: 'host' | 'forbid' | undefined;
   /** Lets a driver in staging load. */
   readonly staging?: boolean | undefined;
+  /** Files to calibrate a float model with, instead of those its sidecar names. */
+  readonly calibrationFiles?: readonly string[] | undefined;
   /** Calibration inputs for a float model whose sidecar names none. */
   readonly calibration?: ((inputs: readonly InputDescriptor[]) => Record<string, InputArray>[]) | undefined;
   /** Sizes of symbolic dimensions, and inputs that are known now. */
@@ -72,8 +75,8 @@ export class Session implements AsyncDisposable {
   readonly sidecar: Sidecar | undefined;
   readonly context: MLContext;
   readonly graph: MLGraph;
-  /** Pictures or arrays that the float model was calibrated with; 0 for quantised models. */
-  readonly calibrated: number;
+  /** Inputs that a float model was calibrated with: 0 when there were none. Undefined where none are needed. */
+  readonly calibrated: number | undefined;
 
   private constructor(
     parts: Pick<Session, 'system' | 'device' | 'sidecar' | 'context' | 'graph' | 'calibrated'>,
@@ -103,14 +106,16 @@ export class Session implements AsyncDisposable {
         ...(host === undefined ? {} : { host }),
       });
       using progress = new Progress(io, `compiling ${basename(options.model)} for ${device.board.name}`);
-      let calibrated = 0;
+      let calibrated: number | undefined;
       const graph = await loadOnnx(context, bytes, {
         name: basename(options.model),
         fallback: options.fallback ?? 'host',
         ...(options.import === undefined ? {} : { import: options.import }),
         calibration: (inputs) => {
           progress.step('calibrating');
-          let samples = sidecar === undefined ? [] : calibrationInputs(sidecar, inputs, CALIBRATION_INPUTS);
+          let samples = samplesOf(options.calibrationFiles ?? [], inputs, sidecar);
+          if (samples.length === 0 && sidecar !== undefined)
+            samples = calibrationInputs(sidecar, inputs, CALIBRATION_INPUTS);
           if (samples.length === 0) samples = options.calibration?.(inputs) ?? [];
           calibrated = samples.length;
           return samples;
@@ -171,4 +176,16 @@ export class Session implements AsyncDisposable {
       this.system[Symbol.dispose]();
     }
   }
+}
+
+/** One sample per file; only for models of one input. */
+function samplesOf(
+  files: readonly string[],
+  inputs: readonly InputDescriptor[],
+  sidecar: Sidecar | undefined,
+): Record<string, InputArray>[] {
+  const [input] = inputs;
+  if (files.length > 0 && (input === undefined || inputs.length > 1))
+    throw new UsageError(`calibration files are for models of one input, this has ${inputs.length}`);
+  return files.map((file) => ({ [input!.name]: loadInput(file, input!, sidecar) }));
 }

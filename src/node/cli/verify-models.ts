@@ -159,7 +159,7 @@ async function verifyModel(
         ),
         layers,
         share,
-        calibrationInputs: open.calibrated,
+        calibrationInputs: open.calibrated ?? 0,
       });
     } catch (error) {
       results.push(failure(model, one, error));
