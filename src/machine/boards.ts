@@ -93,7 +93,7 @@ export const boards: readonly Board[] = [
       },
     ],
   },
-  nvdlaBoard('nv_full', '2048 MACs, int8, int16 and fp16, BDMA and RUBIK'),
+  nvdlaBoard('nv_full', '2048 MACs; int8 is modelled, int16, fp16, BDMA and RUBIK are not'),
   ...(Object.keys(gnaConfigs) as GnaGeneration[]).map(gnaBoard),
 ];
 
