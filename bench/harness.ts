@@ -1,7 +1,8 @@
 // What every benchmark shares: timing loops, percentiles, aligned output with ratios.
 // Not a judge: nothing is asserted, machines differ.
 import { cpus } from 'node:os';
-import Table from 'cli-table3';
+import pc from 'picocolors';
+import { columns } from '../src/node/cli/columns.js';
 
 export interface Row {
   readonly what: string;
@@ -44,15 +45,14 @@ export async function best(run: () => unknown, runs = 15, warmup = 3): Promise<n
 
 /** Prints rows as one table under a title that names the machine. */
 export function print(title: string, rows: readonly Row[]): void {
-  const table = new Table({
-    head: ['what', 'ours', 'peer', 'against', 'ratio', 'aim'],
-    style: { head: [], border: [] },
-    colAligns: ['left', 'right', 'right', 'left', 'right', 'left'],
-  });
-  for (const row of rows)
-    table.push([row.what, row.ours, row.peer, row.peerName, row.ratio.toFixed(2), row.aim]);
+  const cells = rows.map((row) => [
+    ...[row.what, row.ours, row.peer, row.peerName],
+    row.ratio.toFixed(2),
+    row.aim,
+  ]);
   console.log(
     `\n${title} (${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, Node ${process.version})`,
   );
-  console.log(table.toString());
+  const head = ['what', 'ours', 'peer', 'against', 'ratio', 'aim'];
+  console.log(columns(head, cells, { right: [1, 2, 4], colours: pc.createColors(false) }));
 }
