@@ -19,7 +19,7 @@ export default ts.config(
     },
   },
   {
-    files: ['scripts/**', '*.js'],
+    files: ['scripts/**', 'examples/**/*.mjs', '*.js'],
     languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } },
   },
 );
