@@ -91,6 +91,15 @@ describe('accel run', () => {
     );
   });
 
+  it('says on a terminal what takes long, and wipes it away', async () => {
+    const io = { ...collected(), terminal: true };
+    let written = '';
+    io.err = (text) => (written += text);
+    assert.equal(await cli(['run', mnist, '-i', digit('one')], io), 0);
+    assert.match(written, /quantising \.\.\. \d+\.\d s/);
+    assert.ok(written.endsWith('\r\x1b[K'));
+  });
+
   it('calibrates with the files it is given instead', async () => {
     const { code, out } = await accel(
       'run',

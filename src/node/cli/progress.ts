@@ -17,15 +17,17 @@ export class Progress implements Disposable {
     this.#io = io;
     this.#what = what;
     if (io.terminal) {
-      this.#timer = setInterval(() => this.#draw(), PERIOD_MS);
+      this.#timer = setInterval(() => {
+        if (this.#elapsed >= PATIENCE_MS) this.#draw();
+      }, PERIOD_MS);
       this.#timer.unref();
     }
   }
 
-  /** Says what is being done now. Also draws: long work may keep the timer from running. */
-  step(what: string): void {
+  /** Says what is being done now. `long`: it may keep the timer from running, so it is shown at once. */
+  step(what: string, long = false): void {
     this.#what = what;
-    if (this.#io.terminal) this.#draw();
+    if (this.#io.terminal && (long || this.#elapsed >= PATIENCE_MS)) this.#draw();
   }
 
   [Symbol.dispose](): void {
@@ -33,10 +35,12 @@ export class Progress implements Disposable {
     if (this.#shown) this.#io.err('\r\x1b[K');
   }
 
+  get #elapsed(): number {
+    return performance.now() - this.#start;
+  }
+
   #draw(): void {
-    const elapsed = performance.now() - this.#start;
-    if (elapsed < PATIENCE_MS) return;
     this.#shown = true;
-    this.#io.err(`\r\x1b[K${this.#what} ... ${(elapsed / 1000).toFixed(1)} s`);
+    this.#io.err(`\r\x1b[K${this.#what} ... ${(this.#elapsed / 1000).toFixed(1)} s`);
   }
 }

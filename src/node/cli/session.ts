@@ -120,7 +120,7 @@ export class Session implements AsyncDisposable {
           calibrated = samples.length;
           return samples;
         },
-        onProgress: (stage) => progress.step(stage),
+        onProgress: (stage) => progress.step(stage, stage === 'quantising'),
       });
       return new Session({ system, device, sidecar, context, graph, calibrated });
     } catch (error) {
