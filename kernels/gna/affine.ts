@@ -4,7 +4,7 @@ import { Affine, Recurrent } from './command';
 import { rows4 } from './dot';
 import { reach16, widen, widenColumn } from './move';
 import { activate, PWL_BYTES, pwlPrepare } from './pwl';
-import { clearSaturated, sat32, saturated } from './saturate';
+import { clearSaturated, noteSaturated, sat32, saturated } from './saturate';
 
 // Scratch: activation table, sums of the four rows in work, int32 sums that wait for activation, inputs as int16.
 const DOTS: usize = PWL_BYTES;
@@ -156,7 +156,7 @@ export function affine(command: usize, scratch: usize): i32 {
   } else {
     x = p.input;
   }
-  if (p.outputBytes != 0) pwlPrepare(p.segments, p.segmentCount, scratch);
+  if (p.outputBytes != 0) pwlPrepare(p.segments, p.segmentCount, scratch, p.outputs * p.groups);
   if (p.weightBytes == 1) {
     product<i8>(
       p.weights, p.inputs, p.outputs, p.groups, p.chunk, p.list,
@@ -171,28 +171,84 @@ export function affine(command: usize, scratch: usize): i32 {
   return saturated();
 }
 
+/** Lanes where p + b leaves int32: all ones. */
+// @ts-ignore: decorator
+@inline
+function overflows(p: v128, b: v128): v128 {
+  const sum = i32x4.add(p, b);
+  return i32x4.shr_s(v128.and(v128.xor(p, sum), v128.xor(b, sum)), 31);
+}
+
+/** p + b, or where it overflows the nearest int32. */
+// @ts-ignore: decorator
+@inline
+function clampedSum(p: v128, b: v128, over: v128): v128 {
+  const limit = v128.xor(i32x4.shr_s(p, 31), i32x4.splat(i32.MAX_VALUE));
+  return v128.bitselect(limit, i32x4.add(p, b), over);
+}
+
+// @ts-ignore: decorator
+@inline
+function fourInputs(at: usize, bytes: i32): v128 {
+  if (bytes == 2) return v128.load16x4_s(at);
+  return i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(at)));
+}
+
 /** out[m][n] = bias[m] + w[m] * in[m][n]. Returns 1 when something saturated. */
 export function diagonal(command: usize, scratch: usize): i32 {
   const p = changetype<Affine>(command);
   clearSaturated();
-  if (p.outputBytes != 0) pwlPrepare(p.segments, p.segmentCount, scratch);
+  let clamped = i32x4.splat(0);
+  const lowLanes = laneMask(p.groups);
+  const highLanes = laneMask(p.groups - 4);
+  if (p.outputBytes != 0) pwlPrepare(p.segments, p.segmentCount, scratch, p.outputs * p.groups);
   const tile = scratch + TILE;
   const bytes = p.outputBytes == 0 ? 4 : p.outputBytes;
+  const groups = p.groups;
+  const inputBytes = p.inputBytes;
+  const lineBytes = <usize>(groups * inputBytes);
+  // A row reads and writes up to 8 elements; the rows that would go past the end come one element at a time.
+  const safe = p.outputs - 8;
   let from = <usize>p.input;
   let to = <usize>p.output;
   let filled: i32 = 0;
   for (let m: i32 = 0; m < p.outputs; m++) {
     const w = p.weightBytes == 1
-      ? <i64>load<i8>(<usize>p.weights + <usize>m)
-      : <i64>load<i16>(<usize>p.weights + (<usize>m << 1));
-    const factor = w * multiplierAt(p.scale, m);
-    const bias = <i64>biasAt(p.bias, p.biasStride, p.biasBytes, m);
-    for (let n: i32 = 0; n < p.groups; n++) {
-      const x = p.inputBytes == 1 ? <i64>load<i8>(from) : <i64>load<i16>(from);
-      from += p.inputBytes;
-      store<i32>(tile + (<usize>filled << 2), sat32(bias + factor * x));
-      filled++;
+      ? <i32>load<i8>(<usize>p.weights + <usize>m)
+      : <i32>load<i16>(<usize>p.weights + (<usize>m << 1));
+    // At most 2^15 * 2^15, or 2^7 * 255 * 2^15: products fit 32 bits.
+    const factor = w * <i32>multiplierAt(p.scale, m);
+    const bias = biasAt(p.bias, p.biasStride, p.biasBytes, m);
+    const at = tile + (<usize>filled << 2);
+    if (m < safe) {
+      const f = i32x4.splat(factor);
+      const b = i32x4.splat(bias);
+      if (groups == 1) {
+        const x = inputBytes == 1 ? <i32>load<i8>(from) : <i32>load<i16>(from);
+        store<i32>(at, sat32(<i64>bias + <i64>(factor * x)));
+      } else {
+        // Lanes past the row's last hold the next row's inputs: they neither count nor stay.
+        const low = i32x4.mul(f, fourInputs(from, inputBytes));
+        let over = overflows(low, b);
+        v128.store(at, clampedSum(low, b, over));
+        clamped = v128.or(clamped, v128.and(over, lowLanes));
+        if (groups > 4) {
+          const high = i32x4.mul(f, fourInputs(from + 4 * inputBytes, inputBytes));
+          over = overflows(high, b);
+          v128.store(at, clampedSum(high, b, over), 16);
+          clamped = v128.or(clamped, v128.and(over, highLanes));
+        }
+      }
+    } else {
+      for (let n: i32 = 0; n < groups; n++) {
+        const x = inputBytes == 1
+          ? <i32>load<i8>(from + <usize>n)
+          : <i32>load<i16>(from + (<usize>n << 1));
+        store<i32>(at + (<usize>n << 2), sat32(<i64>bias + <i64>(factor * x)));
+      }
     }
+    from += lineBytes;
+    filled += groups;
     if (filled + 8 > TILE_SUMS || m == p.outputs - 1) {
       if (p.outputBytes == 0) memory.copy(to, tile, <usize>filled << 2);
       else activate(tile, filled, to, p.outputBytes);
@@ -200,14 +256,21 @@ export function diagonal(command: usize, scratch: usize): i32 {
       filled = 0;
     }
   }
+  if (v128.any_true(clamped)) noteSaturated();
   return saturated();
+}
+
+// @ts-ignore: decorator
+@inline
+function laneMask(lanes: i32): v128 {
+  return i32x4.gt_s(i32x4.splat(lanes), i32x4(0, 1, 2, 3));
 }
 
 /** Step by step: inputs, then what the feedback holds by then, as one vector. Returns 1 when something saturated. */
 export function recurrent(command: usize, scratch: usize): i32 {
   const p = changetype<Recurrent>(command);
   clearSaturated();
-  pwlPrepare(p.segments, p.segmentCount, scratch);
+  pwlPrepare(p.segments, p.segmentCount, scratch, p.outputs * p.vectors);
   const x = scratch + VECTORS;
   const all = p.inputs + p.outputs;
   for (let t: i32 = 0; t < p.vectors; t++) {

@@ -202,7 +202,7 @@ export function conv(command: usize, scratch: usize): i32 {
   const p = changetype<Conv>(command);
   clearSaturated();
   const activated = p.outputBytes != 0;
-  if (activated) pwlPrepare(p.segments, p.segmentCount, scratch);
+  if (activated) pwlPrepare(p.segments, p.segmentCount, scratch, p.convHeight * p.convWidth * p.filters);
   const run = ((p.kernelWidth * p.depth + 7) & ~7);
   const inPlace = p.elementBytes == 2 && p.padWidth == 0 && run == p.kernelWidth * p.depth;
   const reach = p.elementBytes == 1 ? 128 : reach16(p.input, p.height * p.width * p.depth);

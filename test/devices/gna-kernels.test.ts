@@ -11,7 +11,7 @@ import { Reference, type Fields } from '../support/gna-reference.js';
 import { root } from '../support/shared.js';
 
 const DATA = 1 << 20;
-const PART = 2 << 20;
+const PART = 1 << 20;
 const SCRATCH = DATA + 8 * PART;
 
 const module = compileModule(readFileSync(join(root, 'dist/kernels/gna.wasm')));
