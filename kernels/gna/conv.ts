@@ -1,7 +1,7 @@
 // Convolutions, 1D and 2D, with activation and pooling in either order. Fact sheet sections 5.6 and 5.7.
 // Not descriptors: everything here is counts and DRAM addresses.
 import { Conv } from './command';
-import { lanes4, rows4 } from './dot';
+import { filters4, lanes4 } from './dot';
 import { reach16, widen } from './move';
 import { poolRow, poolWideSums } from './pool';
 import { activate, activateWide, PWL_BYTES, pwlPrepare } from './pwl';
@@ -156,7 +156,6 @@ function rowExact(
   wide: bool,
   dots: usize,
 ): void {
-  const runBytes = <usize>run << 1;
   const bias01 = i64x2.extend_low_i32x4_s(bias);
   const bias23 = i64x2.extend_high_i32x4_s(bias);
   let offset: usize = 0;
@@ -164,12 +163,7 @@ function rowExact(
     const out = wide ? to : dots;
     v128.store(out, bias01);
     v128.store(out, bias23, 16);
-    let w0 = w;
-    for (let r: i32 = 0; r < kernelHeight; r++) {
-      const x = <usize>load<u32>(table + (<usize>r << 2)) + offset;
-      rows4<i16>(w0, w0 + filterBytes, w0 + 2 * filterBytes, w0 + 3 * filterBytes, x, run, reach, out);
-      w0 += runBytes;
-    }
+    filters4(w, filterBytes, offset, table, kernelHeight, run, reach, out);
     if (!wide) {
       store<i32>(to, sat32(load<i64>(dots)));
       store<i32>(to, sat32(load<i64>(dots, 8)), 4);
