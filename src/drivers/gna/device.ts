@@ -18,6 +18,8 @@ import type { Request } from './request.js';
 /** Time without interrupt after which a request counts as lost: module parameter recovery_timeout, seconds. */
 export const RECOVERY_TIMEOUT_S = 60;
 
+/** Device type from which CTRL.ABORT is known to clear itself. */
+const ABORT_CLEARS_FROM = 0x35;
 /** Reads of STS until an abort must have taken effect. */
 const ABORT_READS = 100;
 
@@ -87,8 +89,8 @@ export class GnaHw {
 
   /** The interrupt handler. Spurious ones find nothing to do. */
   interrupt(): void {
+    if (this.bus.removed) return;
     const running = this.#running;
-    if (this.bus.removed || (running === undefined && this.#device.power.suspended)) return;
     const status = this.#mmio.read32(regs.STS.at);
     if (!isOver(status)) return;
     const { trace, name } = this.#device;
@@ -237,13 +239,18 @@ export class GnaHw {
     return taken;
   }
 
-  /** Clears STS, warnings by hand, and forgets the score. False when completion is still up afterwards. */
+  /**
+   * Clears STS, warnings by hand, and forgets the score. False when completion is still up afterwards; since 3.5 also when
+   * the abort itself is, which the Windows driver waits for.
+   */
   #abort(status: number): boolean {
     const io = this.#mmio;
     if ((status & WARNINGS) !== 0) io.write32(regs.STS.at, status & WARNINGS);
     io.write32(regs.CTRL.at, (io.read32(regs.CTRL.at) | CTRL.ABORT.mask) & ~CTRL.START.mask);
+    const clears = this.config.deviceType >= ABORT_CLEARS_FROM;
     for (let i = 0; i < ABORT_READS; i++) {
-      if ((io.read32(regs.STS.at) & STS.SCORE_COMPLETED.mask) === 0) return true;
+      if ((io.read32(regs.STS.at) & STS.SCORE_COMPLETED.mask) !== 0) continue;
+      if (!clears || CTRL.ABORT.get(io.read32(regs.CTRL.at)) === 0) return true;
     }
     return false;
   }
