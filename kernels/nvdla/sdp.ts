@@ -231,6 +231,8 @@ function chain64(
  * @param src `groups` times `lanes` elements of `bytes` (1 or 4); lanes is a multiple of 8
  * @param alu1 array of `lanes` doubles to add, or 0
  * @param mul1 array of `lanes` doubles, multiplier times 2^-shift, or 0 when the stage neither multiplies nor shifts
+ * @param live lanes of a group that are computed, a multiple of 8; the others are copied from `still`
+ * @param still `lanes` bytes: what the chain makes of zeros
  */
 export function chain8(
   src: usize,
@@ -247,10 +249,13 @@ export function chain8(
   relu2: i32,
   offset: f64,
   scale: f64,
+  live: i32,
+  still: usize,
 ): void {
   const offsets = f64x2.splat(offset);
   const scales = f64x2.splat(scale);
-  const row = (<usize>lanes) << 3;
+  const row = (<usize>live) << 3;
+  const skipped = (<usize>(lanes - live)) * <usize>bytes;
   for (let g: i32 = 0; g < groups; g++) {
     for (let at: usize = 0; at < row; at += 64) {
       let low: v128;
@@ -271,6 +276,11 @@ export function chain8(
       const d = chain64(f64x2.convert_low_i32x4_s(high(up)), alu1, mul1, relu1, two, alu2, mul2, relu2, at + 48, offsets, scales);
       const words = i16x8.narrow_i32x4_s(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(c, d, 0, 2, 4, 6));
       v128.store64_lane(dst, i8x16.narrow_i16x8_s(words, words), 0);
+      dst += 8;
+    }
+    src += skipped;
+    for (let l = live; l < lanes; l += 8) {
+      store<u64>(dst, load<u64>(still + <usize>l));
       dst += 8;
     }
   }

@@ -29,6 +29,9 @@ export const resultWord = { status: 0, saturated: 1, unequal: 2 } as const;
 /** Rows of accumulator output that pass from the convolution to SDP at a time stay within this, when one row does. */
 export const BAND_BYTES = 1 << 20;
 
+/** Rows are taken together up to this: what the second-level cache holds beside the packed kernels. */
+const BAND_TARGET = 1 << 17;
+
 /** Where each user's part of the scratch begins. */
 const place = {
   sdp: 0,
@@ -91,13 +94,15 @@ export function engine(context: EngineContext): Engine {
     const program = readSdp(command);
     const { atom, width, height } = program.sdp;
     const band = own === 0 ? scratch + place.band : own;
-    const rows = own === 0 ? Math.floor(BAND_BYTES / layer.outRowBytes) : 1;
+    // One row at least: a row that does not fit the band has a buffer of its own.
+    const rows = own === 0 ? Math.max(1, Math.floor(BAND_TARGET / layer.outRowBytes)) : 1;
+    const { kernels: live } = params;
     const path = new SdpPath(kernels, scratch + place.sdp, program);
     const line = width * atom * 4;
     for (let y = 0; y < height; y += rows) {
       const end = Math.min(y + rows, height);
       result[resultWord.saturated] += layer.run(y, end, band);
-      path.rows({ address: band, line, surface: (end - y) * line, bytes: 4 }, y, end);
+      path.rows({ address: band, line, surface: (end - y) * line, bytes: 4, kernels: live }, y, end);
     }
     result[resultWord.unequal] = path.unequal;
     if (command.word() !== 0) runPdp(command, program.destination);

@@ -49,6 +49,8 @@ export interface ProcessorKernels {
     relu2: number,
     offset: number,
     scale: number,
+    live: number,
+    still: number,
   ): void;
   operands64(
     src: number,

@@ -10,8 +10,12 @@ const TILE = 2048;
 /** Where the chain's operand arrays of doubles begin: behind the tile, six arrays of int32 and the table's parameters. */
 const DOUBLES = Math.ceil((7 * TILE * 4 + LUT_BYTES) / 64) * 64;
 
+/** What the chain makes of a pixel of zeros, behind the arrays, and that pixel. */
+const STILL = DOUBLES + 4 * TILE * 8;
+const ATOM_MAX = 64;
+
 /** Bytes of scratch this path uses. */
-export const SDP_SCRATCH = DOUBLES + 4 * TILE * 8;
+export const SDP_SCRATCH = STILL + ATOM_MAX + 4 * ATOM_MAX;
 
 export interface SdpProgram {
   readonly sdp: SdpValues;
@@ -24,6 +28,8 @@ export interface SdpProgram {
 /** What SDP reads: a cube of int8, or the accumulator's int32 (whose atom is four times as wide). */
 export interface SdpSource extends Cube {
   readonly bytes: 1 | 4;
+  /** Of the accumulator: channels from this one on are all zero. */
+  readonly kernels?: number;
 }
 
 /** Runs one operation, in one or more bands of rows. */
@@ -72,6 +78,7 @@ export class SdpPath {
     const surfaces = Math.ceil(sdp.channels / sdp.atom);
     for (let surface = 0; surface < surfaces; surface++) {
       for (const stage of this.#active) this.#kernelOperands(stage, surface);
+      const live = this.#liveLanes(source, surface);
       for (let y = y0; y < y1; y++) {
         const from = source.address + surface * source.surface + (y - y0) * source.line;
         const to = destination.address + surface * destination.surface + y * destination.line;
@@ -85,18 +92,41 @@ export class SdpPath {
             y,
             x,
             pixels,
+            live,
           );
         }
       }
     }
   }
 
-  #run(from: number, bytes: 1 | 4, to: number, surface: number, y: number, x: number, pixels: number): void {
+  /** Lanes of a surface that must be computed; what the others come to is left in the scratch. */
+  #liveLanes(source: SdpSource, surface: number): number {
+    const { atom } = this.#program.sdp;
+    if (!this.#chain || this.#elements || source.kernels === undefined) return atom;
+    const live = Math.min(atom, Math.max(0, Math.ceil((source.kernels - surface * atom) / 8) * 8));
+    if (live < atom) {
+      const zeros = this.#scratch + STILL + ATOM_MAX;
+      this.#kernels.fill32(zeros, 0, atom);
+      this.#runChain(zeros, 4, this.#scratch + STILL, surface, 0, 0, 1, atom);
+    }
+    return live;
+  }
+
+  #run(
+    from: number,
+    bytes: 1 | 4,
+    to: number,
+    surface: number,
+    y: number,
+    x: number,
+    pixels: number,
+    live: number,
+  ): void {
     const { sdp, stages } = this.#program;
     const kernels = this.#kernels;
     const count = pixels * sdp.atom;
     if (this.#chain) {
-      this.#runChain(from, bytes, to, surface, y, x, pixels);
+      this.#runChain(from, bytes, to, surface, y, x, pixels, live);
       return;
     }
     // Accumulator results are this engine's own: the stages work on them in place.
@@ -138,6 +168,7 @@ export class SdpPath {
     y: number,
     x: number,
     pixels: number,
+    live: number,
   ): void {
     const { sdp, stages } = this.#program;
     const count = pixels * sdp.atom;
@@ -161,6 +192,8 @@ export class SdpPath {
       second === undefined ? 0 : stages[second].relu,
       sdp.cvtOffset,
       sdp.cvtScale * 2 ** -sdp.cvtShift,
+      this.#elements ? count : live,
+      this.#scratch + STILL,
     );
   }
 
