@@ -64,24 +64,10 @@ function combine(
   v128.store(out, i64x2.add(v128.load(out, 16), s23), 16);
 }
 
-/**
- * Adds the products of runs of `count` (a multiple of 8) elements to i64[4] at `out`. Weights lie run after run; inputs at
- * `inputs`, or when `table` is not 0 at `inputs` bytes past each of the `runs` u32 addresses there. `mode` is a constant.
- */
+/** Adds the products of one run of `count` (a multiple of 8) elements to i64[4] at `out`. `mode` is a constant. */
 // @ts-ignore: decorator
 @inline
-function run4<W>(
-  w0: usize,
-  w1: usize,
-  w2: usize,
-  w3: usize,
-  inputs: usize,
-  table: usize,
-  runs: i32,
-  count: i32,
-  mode: i32,
-  out: usize,
-): void {
+function run4<W>(w0: usize, w1: usize, w2: usize, w3: usize, x: usize, count: i32, mode: i32, out: usize): void {
   let a0 = i32x4.splat(0);
   let a1 = a0;
   let a2 = a0;
@@ -89,17 +75,14 @@ function run4<W>(
   const step: usize = 8 * sizeof<W>();
   let at: usize = 0;
   if (mode == PLAIN) {
-    for (let r: i32 = 0; r < runs; r++) {
-      let x = table == 0 ? inputs : inputs + <usize>load<u32>(table + (<usize>r << 2));
-      const end = x + (<usize>count << 1);
-      for (; x < end; x += 16) {
-        const v = v128.load(x);
-        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(weights<W>(w0 + at), v));
-        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(weights<W>(w1 + at), v));
-        a2 = i32x4.add(a2, i32x4.dot_i16x8_s(weights<W>(w2 + at), v));
-        a3 = i32x4.add(a3, i32x4.dot_i16x8_s(weights<W>(w3 + at), v));
-        at += step;
-      }
+    const end = x + (<usize>count << 1);
+    for (; x < end; x += 16) {
+      const v = v128.load(x);
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(weights<W>(w0 + at), v));
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(weights<W>(w1 + at), v));
+      a2 = i32x4.add(a2, i32x4.dot_i16x8_s(weights<W>(w2 + at), v));
+      a3 = i32x4.add(a3, i32x4.dot_i16x8_s(weights<W>(w3 + at), v));
+      at += step;
     }
     const sums = lanes4(a0, a1, a2, a3);
     v128.store(out, i64x2.add(v128.load(out), i64x2.extend_low_i32x4_s(sums)));
@@ -113,45 +96,61 @@ function run4<W>(
   const group: i32 = mode == SPLIT_4 ? 4 : mode == SPLIT_2 ? 2 : 1;
   const bytes: usize = group * 16;
   const whole = (count >> 3) / group;
-  for (let r: i32 = 0; r < runs; r++) {
-    let x = table == 0 ? inputs : inputs + <usize>load<u32>(table + (<usize>r << 2));
-    let end = x + <usize>whole * bytes;
-    for (; x < end; x += bytes) {
-      let v = v128.load(x);
-      let d0 = i32x4.dot_i16x8_s(weights<W>(w0 + at), v);
-      let d1 = i32x4.dot_i16x8_s(weights<W>(w1 + at), v);
-      let d2 = i32x4.dot_i16x8_s(weights<W>(w2 + at), v);
-      let d3 = i32x4.dot_i16x8_s(weights<W>(w3 + at), v);
+  let end = x + <usize>whole * bytes;
+  for (; x < end; x += bytes) {
+    let v = v128.load(x);
+    let d0 = i32x4.dot_i16x8_s(weights<W>(w0 + at), v);
+    let d1 = i32x4.dot_i16x8_s(weights<W>(w1 + at), v);
+    let d2 = i32x4.dot_i16x8_s(weights<W>(w2 + at), v);
+    let d3 = i32x4.dot_i16x8_s(weights<W>(w3 + at), v);
+    at += step;
+    if (group >= 2) {
+      v = v128.load(x, 16);
+      d0 = i32x4.add(d0, i32x4.dot_i16x8_s(weights<W>(w0 + at), v));
+      d1 = i32x4.add(d1, i32x4.dot_i16x8_s(weights<W>(w1 + at), v));
+      d2 = i32x4.add(d2, i32x4.dot_i16x8_s(weights<W>(w2 + at), v));
+      d3 = i32x4.add(d3, i32x4.dot_i16x8_s(weights<W>(w3 + at), v));
       at += step;
-      if (group >= 2) {
-        v = v128.load(x, 16);
-        d0 = i32x4.add(d0, i32x4.dot_i16x8_s(weights<W>(w0 + at), v));
-        d1 = i32x4.add(d1, i32x4.dot_i16x8_s(weights<W>(w1 + at), v));
-        d2 = i32x4.add(d2, i32x4.dot_i16x8_s(weights<W>(w2 + at), v));
-        d3 = i32x4.add(d3, i32x4.dot_i16x8_s(weights<W>(w3 + at), v));
-        at += step;
-      }
-      if (group == 4) {
-        v = v128.load(x, 32);
-        d0 = i32x4.add(d0, i32x4.dot_i16x8_s(weights<W>(w0 + at), v));
-        d1 = i32x4.add(d1, i32x4.dot_i16x8_s(weights<W>(w1 + at), v));
-        d2 = i32x4.add(d2, i32x4.dot_i16x8_s(weights<W>(w2 + at), v));
-        d3 = i32x4.add(d3, i32x4.dot_i16x8_s(weights<W>(w3 + at), v));
-        at += step;
-        v = v128.load(x, 48);
-        d0 = i32x4.add(d0, i32x4.dot_i16x8_s(weights<W>(w0 + at), v));
-        d1 = i32x4.add(d1, i32x4.dot_i16x8_s(weights<W>(w1 + at), v));
-        d2 = i32x4.add(d2, i32x4.dot_i16x8_s(weights<W>(w2 + at), v));
-        d3 = i32x4.add(d3, i32x4.dot_i16x8_s(weights<W>(w3 + at), v));
-        at += step;
-      }
-      if (mode == WRAPPED) {
-        const one = i32x4.splat(1);
-        d0 = i32x4.sub(d0, one);
-        d1 = i32x4.sub(d1, one);
-        d2 = i32x4.sub(d2, one);
-        d3 = i32x4.sub(d3, one);
-      }
+    }
+    if (group == 4) {
+      v = v128.load(x, 32);
+      d0 = i32x4.add(d0, i32x4.dot_i16x8_s(weights<W>(w0 + at), v));
+      d1 = i32x4.add(d1, i32x4.dot_i16x8_s(weights<W>(w1 + at), v));
+      d2 = i32x4.add(d2, i32x4.dot_i16x8_s(weights<W>(w2 + at), v));
+      d3 = i32x4.add(d3, i32x4.dot_i16x8_s(weights<W>(w3 + at), v));
+      at += step;
+      v = v128.load(x, 48);
+      d0 = i32x4.add(d0, i32x4.dot_i16x8_s(weights<W>(w0 + at), v));
+      d1 = i32x4.add(d1, i32x4.dot_i16x8_s(weights<W>(w1 + at), v));
+      d2 = i32x4.add(d2, i32x4.dot_i16x8_s(weights<W>(w2 + at), v));
+      d3 = i32x4.add(d3, i32x4.dot_i16x8_s(weights<W>(w3 + at), v));
+      at += step;
+    }
+    if (mode == WRAPPED) {
+      const one = i32x4.splat(1);
+      d0 = i32x4.sub(d0, one);
+      d1 = i32x4.sub(d1, one);
+      d2 = i32x4.sub(d2, one);
+      d3 = i32x4.sub(d3, one);
+    }
+    a0 = i32x4.add(a0, d0);
+    a1 = i32x4.add(a1, d1);
+    a2 = i32x4.add(a2, d2);
+    a3 = i32x4.add(a3, d3);
+    h0 = i32x4.add(h0, i32x4.shr_s(d0, 16));
+    h1 = i32x4.add(h1, i32x4.shr_s(d1, 16));
+    h2 = i32x4.add(h2, i32x4.shr_s(d2, 16));
+    h3 = i32x4.add(h3, i32x4.shr_s(d3, 16));
+  }
+  if (group > 1) {
+    end = x + (<usize>((count >> 3) - whole * group) << 4);
+    for (; x < end; x += 16) {
+      const v = v128.load(x);
+      const d0 = i32x4.dot_i16x8_s(weights<W>(w0 + at), v);
+      const d1 = i32x4.dot_i16x8_s(weights<W>(w1 + at), v);
+      const d2 = i32x4.dot_i16x8_s(weights<W>(w2 + at), v);
+      const d3 = i32x4.dot_i16x8_s(weights<W>(w3 + at), v);
+      at += step;
       a0 = i32x4.add(a0, d0);
       a1 = i32x4.add(a1, d1);
       a2 = i32x4.add(a2, d2);
@@ -161,36 +160,9 @@ function run4<W>(
       h2 = i32x4.add(h2, i32x4.shr_s(d2, 16));
       h3 = i32x4.add(h3, i32x4.shr_s(d3, 16));
     }
-    if (group > 1) {
-      end = x + (<usize>((count >> 3) - whole * group) << 4);
-      for (; x < end; x += 16) {
-        const v = v128.load(x);
-        const d0 = i32x4.dot_i16x8_s(weights<W>(w0 + at), v);
-        const d1 = i32x4.dot_i16x8_s(weights<W>(w1 + at), v);
-        const d2 = i32x4.dot_i16x8_s(weights<W>(w2 + at), v);
-        const d3 = i32x4.dot_i16x8_s(weights<W>(w3 + at), v);
-        at += step;
-        a0 = i32x4.add(a0, d0);
-        a1 = i32x4.add(a1, d1);
-        a2 = i32x4.add(a2, d2);
-        a3 = i32x4.add(a3, d3);
-        h0 = i32x4.add(h0, i32x4.shr_s(d0, 16));
-        h1 = i32x4.add(h1, i32x4.shr_s(d1, 16));
-        h2 = i32x4.add(h2, i32x4.shr_s(d2, 16));
-        h3 = i32x4.add(h3, i32x4.shr_s(d3, 16));
-      }
-    }
   }
   // Each of the count / 8 results was lessened by 1 in each of 4 lanes.
-  combine(a0, a1, a2, a3, h0, h1, h2, h3, mode == WRAPPED ? <i64>((count >> 1) * runs) : 0, out);
-}
-
-/** Elements whose products with inputs of |x| <= `reach` cannot leave 32 bits, however they fall. */
-// @ts-ignore: decorator
-@inline
-function safeCount<W>(reach: i32): i32 {
-  const largest: i32 = sizeof<W>() == 1 ? 128 : 32768;
-  return (0x7fffffff / (largest * max(reach, 1))) & ~7;
+  combine(a0, a1, a2, a3, h0, h1, h2, h3, mode == WRAPPED ? <i64>(count >> 1) : 0, out);
 }
 
 /**
@@ -207,49 +179,24 @@ export function rows4<W>(
   reach: i32,
   out: usize,
 ): void {
-  const safe = safeCount<W>(reach);
+  // Elements whose products cannot leave 32 bits, however they fall.
+  const largest: i32 = sizeof<W>() == 1 ? 128 : 32768;
+  const safe = (0x7fffffff / (largest * max(reach, 1))) & ~7;
   if (safe >= count) {
-    run4<W>(w0, w1, w2, w3, x, 0, 1, count, PLAIN, out);
+    run4<W>(w0, w1, w2, w3, x, count, PLAIN, out);
   } else if (safe >= 256) {
     for (let k: i32 = 0; k < count; k += safe) {
       const skip = <usize>k * sizeof<W>();
       const from = x + (<usize>k << 1);
-      run4<W>(w0 + skip, w1 + skip, w2 + skip, w3 + skip, from, 0, 1, min(safe, count - k), PLAIN, out);
+      run4<W>(w0 + skip, w1 + skip, w2 + skip, w3 + skip, from, min(safe, count - k), PLAIN, out);
     }
   } else if (reach > 32767) {
-    run4<W>(w0, w1, w2, w3, x, 0, 1, count, WRAPPED, out);
+    run4<W>(w0, w1, w2, w3, x, count, WRAPPED, out);
   } else if (reach > 16383) {
-    run4<W>(w0, w1, w2, w3, x, 0, 1, count, SPLIT_1, out);
+    run4<W>(w0, w1, w2, w3, x, count, SPLIT_1, out);
   } else if (reach > 8191) {
-    run4<W>(w0, w1, w2, w3, x, 0, 1, count, SPLIT_2, out);
+    run4<W>(w0, w1, w2, w3, x, count, SPLIT_2, out);
   } else {
-    run4<W>(w0, w1, w2, w3, x, 0, 1, count, SPLIT_4, out);
-  }
-}
-
-/** The same for four filters of int16, `pitch` bytes apart, over `runs` input rows whose addresses are in `table`. */
-export function filters4(
-  w: usize,
-  pitch: usize,
-  offset: usize,
-  table: usize,
-  runs: i32,
-  count: i32,
-  reach: i32,
-  out: usize,
-): void {
-  const w1 = w + pitch;
-  const w2 = w1 + pitch;
-  const w3 = w2 + pitch;
-  if (safeCount<i16>(reach) >= count * runs) {
-    run4<i16>(w, w1, w2, w3, offset, table, runs, count, PLAIN, out);
-  } else if (reach > 32767) {
-    run4<i16>(w, w1, w2, w3, offset, table, runs, count, WRAPPED, out);
-  } else if (reach > 16383) {
-    run4<i16>(w, w1, w2, w3, offset, table, runs, count, SPLIT_1, out);
-  } else if (reach > 8191) {
-    run4<i16>(w, w1, w2, w3, offset, table, runs, count, SPLIT_2, out);
-  } else {
-    run4<i16>(w, w1, w2, w3, offset, table, runs, count, SPLIT_4, out);
+    run4<W>(w0, w1, w2, w3, x, count, SPLIT_4, out);
   }
 }

@@ -51,14 +51,13 @@ function clamp(value: i64, low: i64, high: i64): i64 {
 }
 
 /**
- * One output row of a block of filters from a ring of activated rows, int32 [convWidth][pitch].
+ * One output row of a block of filters from a ring of activated rows, int32 [convWidth][count].
  * Sums are clamped after every addition, columns outer: to int16 for 8-bit elements, else to int32.
  */
 export function poolRow(
   p: Conv,
   ring: usize,
   rowBytes: usize,
-  pitch: i32,
   count: i32,
   row: i32,
   first: i32,
@@ -66,7 +65,7 @@ export function poolRow(
   const bytes = p.outputBytes == 0 ? 4 : p.outputBytes;
   const y0 = row * p.poolStrideHeight;
   const y1 = min(y0 + p.poolHeight, p.convHeight);
-  const step = <usize>pitch << 2;
+  const step = <usize>count << 2;
   const sumHigh: i64 = bytes == 1 ? 32767 : <i64>i32.MAX_VALUE;
   const high: i64 = bytes == 1 ? 127 : bytes == 2 ? 32767 : <i64>i32.MAX_VALUE;
   let to = <usize>p.output + (<usize>row * <usize>p.outWidth * <usize>p.filters + <usize>first) * <usize>bytes;

@@ -204,12 +204,13 @@ export class GnaDevice implements VirtualDevice {
     const at = this.#file.get(regs.DESBASE) * PAGE_SIZE;
     const span = this.#port.dma.map(at, ConfigDescriptor.size, 'read');
     if (span === undefined) throw new ScoreFault(STS.DMA_ERROR, 'configuration descriptor is not mapped');
-    const { bytes } = this.#port.memory;
-    const config = ConfigDescriptor.from(bytes, span.address);
+    const { bytes, view } = this.#port.memory;
+    const config = ConfigDescriptor.view(view, span.address);
     const gmm = span.address + CONFIG_LAYERS;
     this.#descriptor.set(bytes.subarray(gmm, gmm + LAYER_DESCRIPTOR_BYTES));
-    span.release();
+    const { labase, lacnt } = config;
     this.#mmu.load(config.page_directory, config.vamaxaddr);
+    span.release();
     const mode = CTRL.MODE.get(control);
     const common = {
       activeList: CTRL.ACTIVE_LIST.get(control) === 1,
@@ -219,8 +220,8 @@ export class GnaDevice implements VirtualDevice {
     };
     if (mode === 0) return { ...common, gmm: true, base: 0, count: 1 };
     if (mode !== 1) throw parameterFault(`mode ${mode}`);
-    if (config.lacnt > this.config.layersMax) throw parameterFault(`${config.lacnt} layers`);
-    return { ...common, gmm: false, base: config.labase, count: config.lacnt };
+    if (lacnt > this.config.layersMax) throw parameterFault(`${lacnt} layers`);
+    return { ...common, gmm: false, base: labase, count: lacnt };
   }
 
   /** Runs a part of the score; a fault in it ends the score with the bit that reports it. */

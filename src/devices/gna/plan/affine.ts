@@ -6,7 +6,7 @@ import type { ValueOf } from '../../../base/struct.js';
 import { parameterFault } from '../fault.js';
 import type { Operand } from '../mmu.js';
 import type { LayerPlan, LayerSource } from './plan.js';
-import { precisionOf, segmentsOf, type Precision } from './precision.js';
+import { precisionOf, segmentsOf, viewOf, type Precision } from './precision.js';
 
 type Layer = ValueOf<typeof LayerDescriptor>;
 
@@ -28,7 +28,7 @@ interface Common {
 
 function common(source: LayerSource): Common {
   const { config, bytes } = source;
-  const layer = LayerDescriptor.from(bytes);
+  const layer = LayerDescriptor.view(viewOf(bytes));
   if (config.format3 && layer.bias_flags & 0xf8) {
     throw parameterFault('external bias or threshold: embedded parts only');
   }

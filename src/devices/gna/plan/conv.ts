@@ -4,7 +4,7 @@ import { Conv1dDescriptor, Conv2dDescriptor, PwlSegment } from '../../../hw/gna/
 import { parameterFault } from '../fault.js';
 import type { Operand } from '../mmu.js';
 import type { LayerPlan, LayerSource } from './plan.js';
-import { precisionOf, segmentsOf, type Precision } from './precision.js';
+import { precisionOf, segmentsOf, viewOf, type Precision } from './precision.js';
 
 const POOL_NONE = 0;
 const POOL_SUM = 2;
@@ -148,7 +148,7 @@ function checkBias(precision: Precision, biasFlags: number): void {
 
 export function planConv1d(source: LayerSource): LayerPlan {
   const { config, bytes } = source;
-  const layer = Conv1dDescriptor.from(bytes);
+  const layer = Conv1dDescriptor.view(viewOf(bytes));
   const precision = precisionOf(config, layer.flags, layer.bias_flags);
   if (precision.weightBytes !== 2 || precision.inputBytes !== 2)
     throw parameterFault('1D convolutions are of 16-bit inputs and filters');
@@ -178,7 +178,7 @@ export function planConv1d(source: LayerSource): LayerPlan {
 }
 
 export function planConv2d(source: LayerSource): LayerPlan {
-  const layer = Conv2dDescriptor.from(source.bytes);
+  const layer = Conv2dDescriptor.view(viewOf(source.bytes));
   const precision = precisionOf(source.config, layer.flags, layer.bias_flags);
   if (precision.weightBytes !== precision.inputBytes)
     throw parameterFault('filters of another precision than the input');

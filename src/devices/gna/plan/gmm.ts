@@ -4,6 +4,7 @@ import { GmmDescriptor } from '../../../hw/gna/descriptors.js';
 import { parameterFault } from '../fault.js';
 import type { Operand } from '../mmu.js';
 import type { LayerPlan, LayerSource } from './plan.js';
+import { viewOf } from './precision.js';
 
 const VECTORS_MAX = 8;
 const LENGTH_MIN = 24;
@@ -13,7 +14,7 @@ const MIXTURES_MAX = 4096;
 
 /** `source.bytes` is the GMM descriptor. */
 export function planGmm(source: LayerSource, activeList: boolean): LayerPlan {
-  const gmm = GmmDescriptor.from(source.bytes);
+  const gmm = GmmDescriptor.view(viewOf(source.bytes));
   const { vectors, length, mixtures } = gmm;
   if (gmm.mode !== 0) throw parameterFault(`GMM mode ${gmm.mode}`);
   if (vectors < 1 || vectors > VECTORS_MAX) throw parameterFault(`${vectors} feature vectors`);

@@ -3,10 +3,10 @@
 import { LayerDescriptor, LayerOp } from '../../../hw/gna/descriptors.js';
 import { parameterFault } from '../fault.js';
 import type { LayerPlan, LayerSource } from './plan.js';
-import { inputBytesOf } from './precision.js';
+import { inputBytesOf, viewOf } from './precision.js';
 
 export function planCopy({ config, bytes }: LayerSource): LayerPlan {
-  const layer = LayerDescriptor.from(bytes);
+  const layer = LayerDescriptor.view(viewOf(bytes));
   const elementBytes = inputBytesOf(config, layer.flags);
   const { groups: rows, list_length: columns, inputs: inputPitch, outputs: outputPitch } = layer;
   if (rows === 0 || columns === 0) throw parameterFault('a copy of nothing');
@@ -24,7 +24,7 @@ export function planCopy({ config, bytes }: LayerSource): LayerPlan {
 }
 
 export function planTranspose({ config, bytes }: LayerSource): LayerPlan {
-  const layer = LayerDescriptor.from(bytes);
+  const layer = LayerDescriptor.view(viewOf(bytes));
   const elementBytes = inputBytesOf(config, layer.flags);
   const { inputs, groups } = layer;
   if (inputs === 0 || groups === 0) throw parameterFault('a transpose of nothing');

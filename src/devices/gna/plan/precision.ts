@@ -3,6 +3,11 @@
 import type { GnaConfig } from '../../../hw/gna/config.js';
 import { parameterFault } from '../fault.js';
 
+/** A descriptor's fields are read where they lie: no object per layer. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 export interface Precision {
   /** Bytes per element; outputBytes 0: int32 sums without activation; biasBytes 0: no bias. */
   readonly inputBytes: 1 | 2;
