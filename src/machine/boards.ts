@@ -97,6 +97,16 @@ export const boards: readonly Board[] = [
   ...(Object.keys(gnaConfigs) as GnaGeneration[]).map(gnaBoard),
 ];
 
+/** What a bare device name stands for: the first device of that kind, as a kernel would number it. */
+const firstOfKind: Readonly<Record<string, string>> = {
+  nvdla: 'nvdla:nv_large',
+  gna: 'gna:3.0',
+  null: 'null',
+};
+
+/** A board by its name, or by a device's: `nvdla0`, `gna0` and `null0` are the usual board of that kind. */
 export function boardByName(name: string): Board | undefined {
-  return boards.find((board) => board.name === name);
+  const kind = /^([a-z]+)0?$/.exec(name)?.[1];
+  const wanted = (kind === undefined ? undefined : firstOfKind[kind]) ?? name;
+  return boards.find((board) => board.name === wanted);
 }

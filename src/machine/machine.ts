@@ -95,10 +95,15 @@ export class Machine implements Disposable {
     }
   }
 
-  /** The device with that minor name (`accel0`), bus name, or board name; the first of several. */
+  /** The device with that minor name (`accel0`), bus name, or board name (`nvdla0` too); the first of several. */
   device(name: string): MachineDevice | undefined {
+    const board = boardByName(name);
     return this.devices.find(
-      (device) => device.accel?.name === name || device.slot.name === name || device.board.name === name,
+      (device) =>
+        device.accel?.name === name ||
+        device.slot.name === name ||
+        device.board === board ||
+        device.board.name === name,
     );
   }
 

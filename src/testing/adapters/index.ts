@@ -1,6 +1,7 @@
 // The adapters of the drivers in this package, by board.
 // Not for outside drivers: those hand their own to driverSuite.
 import { AccelError } from '../../base/errors.js';
+import { boardByName } from '../../machine/index.js';
 import type { DriverAdapter } from '../adapter.js';
 import type { SuiteOptions } from '../suite.js';
 import { gnaAdapter } from './gna.js';
@@ -17,8 +18,9 @@ export interface BoardAdapter {
   readonly lacks: NonNullable<SuiteOptions['lacks']>;
 }
 
-/** @throws AccelError ENODEV for a board without an adapter */
-export function adapterFor(board: string): BoardAdapter {
+/** By board or device name. @throws AccelError ENODEV for a board without an adapter */
+export function adapterFor(name: string): BoardAdapter {
+  const board = boardByName(name)?.name ?? name;
   if (board === 'null') return { adapter: nullAdapter, lacks: {} };
   if (board.startsWith('nvdla:')) {
     const why = 'the kernel driver’s SUBMIT returns when the task is done: its uAPI has no fences';
