@@ -10,7 +10,7 @@ import { DmaBuf } from '../../src/core/index.js';
 import { collected } from './io.js';
 
 describe('the fuzzer', () => {
-  for (const device of ['null', 'nvdla:nv_small', 'nvdla:nv_full']) {
+  for (const device of ['null', 'nvdla:nv_small', 'nvdla:nv_full', 'gna:2.0', 'gna:3.0']) {
     it(`ends clean on ${device} and reaches the hardware`, async () => {
       const report = await new Fuzzer({ device, calls: 15_000, seed: 1 }).run();
       assert.ok(report.jobs > 100, `${report.jobs} jobs`);

@@ -17,7 +17,7 @@ export const manifest: Manifest = {
   // Descriptors are written by hand or come from recorded requests; nothing compiles a model to them here yet.
   canonicalRuntime: false,
   firmware: { kind: 'none' },
-  documentation: ['src/abi/gna.ts', 'src/hw/gna/index.ts'],
+  documentation: ['docs/gna.md', 'src/abi/gna.ts', 'src/hw/gna/index.ts'],
   staging: {
     owner: 'the accel authors',
     since: '2026-11-25',

@@ -269,6 +269,7 @@ export class Fuzzer {
   /** Remembers what a call gave out. */
   #harvest(client: FuzzClient, def: Ioctl, argument: Uint8Array): void {
     if (argument.length < (def.layout?.size ?? 0)) return;
+    this.#target.harvest?.(def, argument, client);
     if (def === (drm.DRM_IOCTL_SYNCOBJ_CREATE as Ioctl))
       FuzzClient.keep(client.syncobjs, drm.DrmSyncobjCreate.from(argument).handle);
     else if (def === (drm.DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD as Ioctl))
