@@ -1,7 +1,7 @@
 // Affine, active list, multibias, diagonal and recurrent layers. Fact sheet sections 5.1 to 5.5.
 // Not descriptors: everything here is counts and DRAM addresses.
 import { Affine, Recurrent } from './command';
-import { rows4 } from './dot';
+import { isPlain, rows4, rows4x2 } from './dot';
 import { reach16, widen, widenColumn } from './move';
 import { activate, PWL_BYTES, pwlPrepare } from './pwl';
 import { clearSaturated, noteSaturated, sat32, saturated } from './saturate';
@@ -53,16 +53,27 @@ function block<W>(
   for (let k: i32 = 0; k < inputs; k += chunk) {
     const count = min(chunk, inputs - k);
     const skip = <usize>k * sizeof<W>();
-    for (let n: i32 = 0; n < groups; n++) {
-      v128.store(dots, i64x2.splat(0));
-      v128.store(dots, i64x2.splat(0), 16);
+    const pairs = groups > 1 && isPlain<W>(count, reach);
+    for (let n: i32 = 0; n < groups;) {
+      for (let at: usize = 0; at < 64; at += 16) v128.store(dots + at, i64x2.splat(0));
       const from = x + (<usize>(n * inputs + k) << 1);
-      rows4<W>(w0 + skip, w1 + skip, w2 + skip, w3 + skip, from, count, reach, dots);
-      const at = sums + (<usize>n << 2);
-      store<i32>(at, sat32(<i64>load<i32>(at) + m0 * load<i64>(dots)));
-      store<i32>(at + row, sat32(<i64>load<i32>(at + row) + m1 * load<i64>(dots, 8)));
-      store<i32>(at + 2 * row, sat32(<i64>load<i32>(at + 2 * row) + m2 * load<i64>(dots, 16)));
-      store<i32>(at + 3 * row, sat32(<i64>load<i32>(at + 3 * row) + m3 * load<i64>(dots, 24)));
+      const two = pairs && n + 1 < groups;
+      if (two) {
+        const step = <usize>inputs << 1;
+        rows4x2<W>(w0 + skip, w1 + skip, w2 + skip, w3 + skip, from, step, count, reach, dots);
+      } else {
+        rows4<W>(w0 + skip, w1 + skip, w2 + skip, w3 + skip, from, count, reach, dots);
+      }
+      let products = dots;
+      for (let done: i32 = two ? 2 : 1; done > 0; done--) {
+        const at = sums + (<usize>n << 2);
+        store<i32>(at, sat32(<i64>load<i32>(at) + m0 * load<i64>(products)));
+        store<i32>(at + row, sat32(<i64>load<i32>(at + row) + m1 * load<i64>(products, 8)));
+        store<i32>(at + 2 * row, sat32(<i64>load<i32>(at + 2 * row) + m2 * load<i64>(products, 16)));
+        store<i32>(at + 3 * row, sat32(<i64>load<i32>(at + 3 * row) + m3 * load<i64>(products, 24)));
+        products += 32;
+        n++;
+      }
     }
   }
 }

@@ -29,6 +29,14 @@ export function lanes4(a: v128, b: v128, c: v128, d: v128): v128 {
   return i32x4.add(v128.shuffle<i32>(ab, cd, 0, 1, 4, 5), v128.shuffle<i32>(ab, cd, 2, 3, 6, 7));
 }
 
+/** Adds four int32 to i64[4]. */
+// @ts-ignore: decorator
+@inline
+function addTo(out: usize, sums: v128): void {
+  v128.store(out, i64x2.add(v128.load(out), i64x2.extend_low_i32x4_s(sums)));
+  v128.store(out, i64x2.add(v128.load(out, 16), i64x2.extend_high_i32x4_s(sums)), 16);
+}
+
 /** Adds four rows' sums to i64[4] at `out`. `h`: sums of the high halves. */
 // @ts-ignore: decorator
 @inline
@@ -84,9 +92,7 @@ function run4<W>(w0: usize, w1: usize, w2: usize, w3: usize, x: usize, count: i3
       a3 = i32x4.add(a3, i32x4.dot_i16x8_s(weights<W>(w3 + at), v));
       at += step;
     }
-    const sums = lanes4(a0, a1, a2, a3);
-    v128.store(out, i64x2.add(v128.load(out), i64x2.extend_low_i32x4_s(sums)));
-    v128.store(out, i64x2.add(v128.load(out, 16), i64x2.extend_high_i32x4_s(sums)), 16);
+    addTo(out, lanes4(a0, a1, a2, a3));
     return;
   }
   let h0 = a0;
@@ -165,6 +171,69 @@ function run4<W>(w0: usize, w1: usize, w2: usize, w3: usize, x: usize, count: i3
   combine(a0, a1, a2, a3, h0, h1, h2, h3, mode == WRAPPED ? <i64>(count >> 1) : 0, out);
 }
 
+/** Elements whose products with inputs of |x| <= `reach` cannot leave 32 bits, however they fall. */
+// @ts-ignore: decorator
+@inline
+function safeCount<W>(reach: i32): i32 {
+  const largest: i32 = sizeof<W>() == 1 ? 128 : 32768;
+  return (0x7fffffff / (largest * max(reach, 1))) & ~7;
+}
+
+/** Below this many elements at a time, splitting is faster than adding up in 32 bits. */
+const PLAIN_LEAST: i32 = 256;
+
+/** Whether `count` elements are added up in 32 bits, in one go or in parts. */
+export function isPlain<W>(count: i32, reach: i32): bool {
+  const safe = safeCount<W>(reach);
+  return safe >= count || safe >= PLAIN_LEAST;
+}
+
+/** Where isPlain: the same as rows4 for two vectors, `step` bytes apart; i64[4] for each of them at `out`. */
+export function rows4x2<W>(
+  w0: usize,
+  w1: usize,
+  w2: usize,
+  w3: usize,
+  x: usize,
+  step: usize,
+  count: i32,
+  reach: i32,
+  out: usize,
+): void {
+  const safe = safeCount<W>(reach);
+  let at: usize = 0;
+  for (let k: i32 = 0; k < count; k += safe) {
+    let a0 = i32x4.splat(0);
+    let a1 = a0;
+    let a2 = a0;
+    let a3 = a0;
+    let b0 = a0;
+    let b1 = a0;
+    let b2 = a0;
+    let b3 = a0;
+    const end = x + (<usize>min(safe, count - k) << 1);
+    for (; x < end; x += 16) {
+      const u = v128.load(x);
+      const v = v128.load(x + step);
+      let w = weights<W>(w0 + at);
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(w, u));
+      b0 = i32x4.add(b0, i32x4.dot_i16x8_s(w, v));
+      w = weights<W>(w1 + at);
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(w, u));
+      b1 = i32x4.add(b1, i32x4.dot_i16x8_s(w, v));
+      w = weights<W>(w2 + at);
+      a2 = i32x4.add(a2, i32x4.dot_i16x8_s(w, u));
+      b2 = i32x4.add(b2, i32x4.dot_i16x8_s(w, v));
+      w = weights<W>(w3 + at);
+      a3 = i32x4.add(a3, i32x4.dot_i16x8_s(w, u));
+      b3 = i32x4.add(b3, i32x4.dot_i16x8_s(w, v));
+      at += 8 * sizeof<W>();
+    }
+    addTo(out, lanes4(a0, a1, a2, a3));
+    addTo(out + 32, lanes4(b0, b1, b2, b3));
+  }
+}
+
 /**
  * Adds to i64[4] at `out` the products of four rows of weights of type W with `count` inputs (a multiple of 8).
  * @param reach largest |x| among the inputs
@@ -179,12 +248,10 @@ export function rows4<W>(
   reach: i32,
   out: usize,
 ): void {
-  // Elements whose products cannot leave 32 bits, however they fall.
-  const largest: i32 = sizeof<W>() == 1 ? 128 : 32768;
-  const safe = (0x7fffffff / (largest * max(reach, 1))) & ~7;
+  const safe = safeCount<W>(reach);
   if (safe >= count) {
     run4<W>(w0, w1, w2, w3, x, count, PLAIN, out);
-  } else if (safe >= 256) {
+  } else if (safe >= PLAIN_LEAST) {
     for (let k: i32 = 0; k < count; k += safe) {
       const skip = <usize>k * sizeof<W>();
       const from = x + (<usize>k << 1);
