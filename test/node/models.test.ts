@@ -39,6 +39,13 @@ async function heldOn(device: string, engines: EngineKind): Promise<void> {
 }
 
 describe('networks on the virtual NVDLA', () => {
+  it('give the shipped goldens’ bytes, without any data from elsewhere', async () => {
+    const io = collected();
+    const path = join(MODELS_FOLDER, 'golden/models.json');
+    assert.equal(await cli(['verify', path, '-d', 'nvdla:nv_small'], io), 0, io.stdout + io.stderr);
+    assert.match(io.stdout, /3 of 3 cases held/);
+  });
+
   for (const device of ['nvdla:nv_small', 'nvdla:nv_large'])
     for (const engines of ['inline', 'worker'] as const)
       it(
