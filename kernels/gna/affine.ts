@@ -2,7 +2,7 @@
 // Not descriptors: everything here is counts and DRAM addresses.
 import { Affine, Recurrent } from './command';
 import { isPlain, rows4, rows4x2 } from './dot';
-import { reach16, widen, widenColumn } from './move';
+import { reach16, widen, widenColumns } from './move';
 import { activate, PWL_BYTES, pwlPrepare } from './pwl';
 import { clearSaturated, noteSaturated, sat32, saturated } from './saturate';
 
@@ -160,8 +160,7 @@ export function affine(command: usize, scratch: usize): i32 {
   clearSaturated();
   let x = scratch + VECTORS;
   if (p.groups > 1) {
-    for (let n: i32 = 0; n < p.groups; n++)
-      widenColumn(p.input, p.inputBytes, p.groups, n, x + (<usize>(n * p.inputs) << 1), p.inputs);
+    widenColumns(p.input, p.inputBytes, p.groups, x, p.inputs);
   } else if (p.inputBytes == 1) {
     widen(p.input, 1, x, p.inputs);
   } else {

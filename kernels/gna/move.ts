@@ -32,10 +32,18 @@ function transposeOf<T>(p: Move): void {
   }
 }
 
+function disjoint(p: Move): bool {
+  const bytes = <u32>(p.rows * p.columns * p.elementBytes);
+  return p.output + bytes <= p.input || p.input + bytes <= p.output;
+}
+
 /** [rows][columns] to [columns][rows]. */
 export function transpose(command: usize): i32 {
   const p = changetype<Move>(command);
-  if (p.elementBytes == 1) transposeOf<i8>(p);
+  // Batches are at most 8 wide: those of int16 are what deinterleaving is for.
+  if (p.elementBytes == 2 && p.columns > 1 && p.columns <= 8 && disjoint(p))
+    widenColumns(p.input, 2, p.columns, p.output, p.rows);
+  else if (p.elementBytes == 1) transposeOf<i8>(p);
   else transposeOf<i16>(p);
   return 0;
 }
@@ -51,14 +59,66 @@ export function widen(src: usize, bytes: i32, dst: usize, count: i32): void {
   for (; i < count; i++) store<i16>(dst + (<usize>i << 1), load<i8>(src + <usize>i));
 }
 
-/** Column `column` of [count][columns] as int16. */
-export function widenColumn(src: usize, bytes: i32, columns: i32, column: i32, dst: usize, count: i32): void {
-  const pitch = <usize>(columns * bytes);
-  src += <usize>(column * bytes);
-  for (let i: i32 = 0; i < count; i++) {
-    store<i16>(dst, bytes == 1 ? <i16>load<i8>(src) : load<i16>(src));
-    src += pitch;
-    dst += 2;
+// @ts-ignore: decorator
+@inline
+function eight(at: usize, bytes: i32): v128 {
+  return bytes == 1 ? v128.load8x8_s(at) : v128.load(at);
+}
+
+/** The low or high halves of two rows, element by element. */
+// @ts-ignore: decorator
+@inline
+function zip(a: v128, b: v128, high: bool): v128 {
+  return high
+    ? v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+    : v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+
+/**
+ * [count][columns] of `bytes` to [columns][count] int16, `columns` from 2 to 8: the vectors of a batch, one after the other.
+ */
+export function widenColumns(src: usize, bytes: i32, columns: i32, dst: usize, count: i32): void {
+  const line = <usize>(columns * bytes);
+  const pitch = <usize>count << 1;
+  let k: i32 = 0;
+  // Rows are read eight elements at a time, so the last ones are left to the loop below.
+  for (; k + 16 <= count; k += 8) {
+    const from = src + <usize>k * line;
+    const ab = eight(from, bytes);
+    const bb = eight(from + line, bytes);
+    const cb = eight(from + 2 * line, bytes);
+    const db = eight(from + 3 * line, bytes);
+    const eb = eight(from + 4 * line, bytes);
+    const fb = eight(from + 5 * line, bytes);
+    const gb = eight(from + 6 * line, bytes);
+    const hb = eight(from + 7 * line, bytes);
+    let to = dst + (<usize>k << 1);
+    let high = false;
+    for (let n: i32 = 0; n < columns; n += 4) {
+      const ba = high ? zip(ab, bb, true) : zip(ab, bb, false);
+      const dc = high ? zip(cb, db, true) : zip(cb, db, false);
+      const fe = high ? zip(eb, fb, true) : zip(eb, fb, false);
+      const hg = high ? zip(gb, hb, true) : zip(gb, hb, false);
+      const abcd01 = v128.shuffle<i32>(ba, dc, 0, 4, 1, 5);
+      const efgh01 = v128.shuffle<i32>(fe, hg, 0, 4, 1, 5);
+      const abcd23 = v128.shuffle<i32>(ba, dc, 2, 6, 3, 7);
+      const efgh23 = v128.shuffle<i32>(fe, hg, 2, 6, 3, 7);
+      v128.store(to, v128.shuffle<i64>(abcd01, efgh01, 0, 2));
+      if (n + 1 < columns) v128.store(to + pitch, v128.shuffle<i64>(abcd01, efgh01, 1, 3));
+      if (n + 2 < columns) v128.store(to + 2 * pitch, v128.shuffle<i64>(abcd23, efgh23, 0, 2));
+      if (n + 3 < columns) v128.store(to + 3 * pitch, v128.shuffle<i64>(abcd23, efgh23, 1, 3));
+      to += 4 * pitch;
+      high = true;
+    }
+  }
+  for (; k < count; k++) {
+    let from = src + <usize>k * line;
+    let to = dst + (<usize>k << 1);
+    for (let n: i32 = 0; n < columns; n++) {
+      store<i16>(to, bytes == 1 ? <i16>load<i8>(from) : load<i16>(from));
+      from += bytes;
+      to += pitch;
+    }
   }
 }
 

@@ -361,6 +361,25 @@ describe('GNA kernels give what the fact sheet says for', () => {
     }
   });
 
+  it('copies with pitches and transposes of both widths', () => {
+    for (let round = 0; round < 120; round++) {
+      const rows = pick(sized(8), sized(70));
+      const columns = pick(sized(8), sized(70));
+      const elementBytes = pick(1, 2);
+      fill(0, 20000, 2, 32768);
+      fill(OUTPUT, 20000, 2, 32768);
+      check(pick('copy', 'transpose'), {
+        rows,
+        columns,
+        elementBytes,
+        input: place(0),
+        inputPitch: columns + random(20),
+        output: place(OUTPUT),
+        outputPitch: columns + random(20),
+      });
+    }
+  });
+
   it('Gaussian mixtures, flat and interleaved, with and without a list of states', () => {
     for (let round = 0; round < 100; round++) {
       const length = pick(24, 32, 40, 96);

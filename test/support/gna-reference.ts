@@ -164,6 +164,22 @@ export class Reference {
     }
   }
 
+  copy({ rows, columns, elementBytes: bytes, input, inputPitch, output, outputPitch }: Fields): void {
+    for (let r = 0; r < rows!; r++)
+      for (let c = 0; c < columns!; c++) {
+        const value = this.#load(input! + (r * inputPitch! + c) * bytes!, bytes!);
+        this.#store(output! + (r * outputPitch! + c) * bytes!, bytes!, value);
+      }
+  }
+
+  transpose({ rows, columns, elementBytes: bytes, input, output }: Fields): void {
+    for (let r = 0; r < rows!; r++)
+      for (let c = 0; c < columns!; c++) {
+        const value = this.#load(input! + (r * columns! + c) * bytes!, bytes!);
+        this.#store(output! + (c * rows! + r) * bytes!, bytes!, value);
+      }
+  }
+
   gmm(p: Fields): void {
     const { vectors, length, mixtures, rows, varianceBytes, maxScore, list } = p;
     for (let row = 0; row < rows!; row++) {
