@@ -258,12 +258,12 @@ export class GnaDevice implements VirtualDevice {
       this.#suspend(STS.BREAKPOINT);
       return;
     }
-    if (!score.gmm) this.#descriptor.set(this.#read(va, LAYER_DESCRIPTOR_BYTES));
+    if (!score.gmm) this.#fetch(va, this.#words);
     const source: LayerSource = {
       config: this.config,
       bytes: this.#descriptor,
       largest: (list, count) => this.#largest(list, count),
-      descriptor: (at) => this.#read(at, LAYER_DESCRIPTOR_BYTES),
+      descriptor: (at) => this.#gmmDescriptor(at),
     };
     this.#submit(score.gmm ? planGmm(source, score.activeList) : planLayer(source));
   }
@@ -314,11 +314,19 @@ export class GnaDevice implements VirtualDevice {
     this.#run(() => this.#next());
   }
 
-  #read(va: number, bytes: number): Uint8Array {
-    const span = this.#mmu.map(va, bytes, 'read');
-    const copy = this.#port.memory.bytes.slice(span.address, span.address + bytes);
+  /** Copies the descriptor at `va`: what follows is planned from one state of it. */
+  #fetch(va: number, to: DataView): void {
+    const span = this.#mmu.map(va, LAYER_DESCRIPTOR_BYTES, 'read');
+    const { view } = this.#port.memory;
+    for (let at = 0; at < LAYER_DESCRIPTOR_BYTES; at += 4)
+      to.setUint32(at, view.getUint32(span.address + at, true), true);
     span.release();
-    return copy;
+  }
+
+  #gmmDescriptor(va: number): Uint8Array {
+    const bytes = new Uint8Array(LAYER_DESCRIPTOR_BYTES);
+    this.#fetch(va, new DataView(bytes.buffer));
+    return bytes;
   }
 
   #largest(va: number, count: number): number {

@@ -84,11 +84,11 @@ export class Mmu {
 
   /**
    * Maps all operands of a layer and puts their DRAM addresses into `values`. Operands that overlap share one mapping,
-   * so that what is written through one is read through the other.
+   * so that what is written through one is read through the other. Sorts `operands` by address.
    */
-  mapAll(operands: readonly Operand[], values: Record<string, number>): DmaSpan[] {
+  mapAll(operands: Operand[], values: Record<string, number>): DmaSpan[] {
     const spans: DmaSpan[] = [];
-    const sorted = [...operands].sort((a, b) => a.va - b.va);
+    const sorted = operands.sort((a, b) => a.va - b.va);
     try {
       for (let i = 0; i < sorted.length;) {
         const { va } = sorted[i]!;

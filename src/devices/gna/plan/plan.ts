@@ -14,7 +14,7 @@ export interface LayerPlan {
   readonly operation: Operation;
   /** Command fields; operands' addresses are filled in by whoever maps them. */
   readonly values: Record<string, number>;
-  readonly operands: readonly Operand[];
+  readonly operands: Operand[];
   /** Multiply-accumulates. */
   readonly macs: number;
   /** Bytes per input element: decides how many of them an engine does per cycle. */
