@@ -1,33 +1,12 @@
 // What does one job cost, from ioctl to fence, when there is next to nothing to compute?
 // Not the data path: an empty job writes one word, an NVDLA layer copies 64 bytes.
-import * as abi from '../src/abi/null.js';
-import type { AccelFile } from '../src/core/accel-file.js';
 import { openSystem } from '../src/node/system.js';
 import { sdpJob } from '../src/testing/adapters/nvdla-job.js';
+import { emptyJob } from './empty-job.js';
 import { latency, print, type Row } from './harness.js';
 import { loadOrt, session, trivialModel } from './peer.js';
 
 const DEPTH = 64;
-
-/** Submits that many jobs of the null device, each a fence write, and waits for the last. */
-async function emptyJob(file: AccelFile): Promise<(count: number) => Promise<void>> {
-  const create = abi.NullGemNew.bytes({ size: 4096n });
-  await file.ioctl(abi.DRM_IOCTL_NULL_GEM_NEW.request, create);
-  const { handle } = abi.NullGemNew.from(create);
-  const command = file.user.place(
-    abi.NullCommand.bytes({ op: abi.NULL_OP_FENCE, dst_handle: handle, value: 1 }),
-  );
-  const submit = abi.NullSubmit.bytes({
-    commands: command.pointer,
-    command_count: 1,
-    command_size: abi.NullCommand.size,
-  });
-  const wait = abi.NullWait.bytes({ handle, timeout_ns: 2n ** 62n });
-  return async (count) => {
-    for (let i = 0; i < count; i++) await file.ioctl(abi.DRM_IOCTL_NULL_SUBMIT.request, submit);
-    await file.ioctl(abi.DRM_IOCTL_NULL_WAIT.request, wait);
-  };
-}
 
 export async function job(): Promise<void> {
   const ort = await loadOrt();

@@ -5,8 +5,9 @@ import { gna } from './gna.js';
 import { job } from './job.js';
 import { mmio } from './mmio.js';
 import { models } from './models.js';
+import { scale } from './scale.js';
 
-const benchmarks: Readonly<Record<string, () => Promise<void>>> = { mmio, job, conv, models, gna };
+const benchmarks: Readonly<Record<string, () => Promise<void>>> = { mmio, job, scale, conv, models, gna };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => benchmarks[name] === undefined);
