@@ -191,9 +191,35 @@ export const DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL = iowr(
 );
 export const DRM_IOCTL_SYNCOBJ_EVENTFD = iowr('DRM_IOCTL_SYNCOBJ_EVENTFD', DRM_TYPE, 0xcf, DrmSyncobjEventfd);
 
-/** Numbers of mode setting, dumb buffers, leases and vblank: EOPNOTSUPP on a device without modeset. */
+export const DrmModeCreateDumb = struct(
+  'drm_mode_create_dumb',
+  { height: u32, width: u32, bpp: u32, flags: u32, handle: u32, pitch: u32, size: u64 },
+  { bytes: 32 },
+);
+export const DrmModeMapDumb = struct(
+  'drm_mode_map_dumb',
+  { handle: u32, pad: u32, offset: u64 },
+  { bytes: 16 },
+);
+export const DrmModeDestroyDumb = struct('drm_mode_destroy_dumb', { handle: u32 }, { bytes: 4 });
+
+export const DRM_IOCTL_MODE_CREATE_DUMB = iowr(
+  'DRM_IOCTL_MODE_CREATE_DUMB',
+  DRM_TYPE,
+  0xb2,
+  DrmModeCreateDumb,
+);
+export const DRM_IOCTL_MODE_MAP_DUMB = iowr('DRM_IOCTL_MODE_MAP_DUMB', DRM_TYPE, 0xb3, DrmModeMapDumb);
+export const DRM_IOCTL_MODE_DESTROY_DUMB = iowr(
+  'DRM_IOCTL_MODE_DESTROY_DUMB',
+  DRM_TYPE,
+  0xb4,
+  DrmModeDestroyDumb,
+);
+
+/** Numbers of mode setting, leases and vblank: EOPNOTSUPP on a device without modeset. Dumb buffers have calls of their own. */
 export const MODESET_NRS: readonly number[] = [
   0x3a, 0x3b, 0x3c, 0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae,
-  0xaf, 0xb0, 0xb1, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6, 0xb7, 0xb8, 0xb9, 0xba, 0xbb, 0xbc, 0xbd, 0xbe, 0xc6, 0xc7,
-  0xc8, 0xc9, 0xce, 0xd0,
+  0xaf, 0xb0, 0xb1, 0xb5, 0xb6, 0xb7, 0xb8, 0xb9, 0xba, 0xbb, 0xbc, 0xbd, 0xbe, 0xc6, 0xc7, 0xc8, 0xc9, 0xce,
+  0xd0,
 ];

@@ -1,7 +1,7 @@
 // The uAPI of the null driver: our own, in the habits that linux-accel-core asks of a new driver.
 // Not Linux's: no kernel has it. It is what a new driver's uAPI can look like.
 import { s64, struct, u32, u64 } from '../base/struct.js';
-import { DRM_COMMAND_BASE, DRM_TYPE, iowr } from './ioctl.js';
+import { DRM_COMMAND_BASE, DRM_TYPE, iow, iowr } from './ioctl.js';
 
 export const NULL_COMMANDS_MAX = 1000;
 /** The longest limit a job may ask for: nobody may hold the device for days. */
@@ -67,3 +67,26 @@ export const DRM_IOCTL_NULL_SUBMIT = iowr(
   NullSubmit,
 );
 export const DRM_IOCTL_NULL_WAIT = iowr('DRM_IOCTL_NULL_WAIT', DRM_TYPE, DRM_COMMAND_BASE + 2, NullWait);
+
+/** vgem_drm.h: the calls of the device when it reports as vgem. */
+export const VGEM_FENCE_WRITE = 1;
+
+export const VgemFenceAttach = struct(
+  'drm_vgem_fence_attach',
+  { handle: u32, flags: u32, out_fence: u32, pad: u32 },
+  { bytes: 16 },
+);
+export const VgemFenceSignal = struct('drm_vgem_fence_signal', { fence: u32, flags: u32 }, { bytes: 8 });
+
+export const DRM_IOCTL_VGEM_FENCE_ATTACH = iowr(
+  'DRM_IOCTL_VGEM_FENCE_ATTACH',
+  DRM_TYPE,
+  DRM_COMMAND_BASE + 1,
+  VgemFenceAttach,
+);
+export const DRM_IOCTL_VGEM_FENCE_SIGNAL = iow(
+  'DRM_IOCTL_VGEM_FENCE_SIGNAL',
+  DRM_TYPE,
+  DRM_COMMAND_BASE + 2,
+  VgemFenceSignal,
+);

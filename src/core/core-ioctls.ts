@@ -6,6 +6,7 @@ import { AccelError } from '../base/errors.js';
 import { on, type IoctlEntry, type IoctlHandler, type Permission } from './driver.js';
 import type { AnyFile } from './ioctl.js';
 import { DmaBuf } from './prime.js';
+import { dumbIoctls } from './dumb-ioctls.js';
 import { syncobjIoctls } from './syncobj-ioctls.js';
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- these calls work on files of every driver */
@@ -126,6 +127,7 @@ export const coreIoctls: readonly CoreEntry[] = [
   on(drm.DRM_IOCTL_PRIME_HANDLE_TO_FD, handleToFd),
   on(drm.DRM_IOCTL_PRIME_FD_TO_HANDLE, fdToHandle),
   ...syncobjIoctls,
+  ...dumbIoctls,
   ...drm.MODESET_NRS.map((nr) =>
     refused(io(`DRM_IOCTL 0x${nr.toString(16)}`, DRM_TYPE, nr), 'EOPNOTSUPP', 'no mode setting here'),
   ),

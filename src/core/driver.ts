@@ -42,6 +42,8 @@ export interface Features {
   readonly gem: boolean;
   readonly syncobj: boolean;
   readonly syncobjTimeline: boolean;
+  /** CREATE_DUMB, MAP_DUMB, DESTROY_DUMB: plain buffers by the generic calls. Only test devices; default no. */
+  readonly dumb?: boolean;
 }
 
 /**

@@ -72,6 +72,18 @@ function gnaBoard(generation: GnaGeneration): Board {
   return { name: `gna:${generation}`, summary, devices: [device] };
 }
 
+function nullBoard(name: string, compatible: string, summary: string): Board {
+  const device: BoardDevice = {
+    model: nullDevice,
+    options: {},
+    bus: 'platform',
+    busName: '10000000.null',
+    compatible: [compatible],
+    irqs: 1,
+  };
+  return { name, summary, devices: [device] };
+}
+
 export const boards: readonly Board[] = [
   nvdlaBoard('nv_small', '64 MACs, int8, 8-byte atoms'),
   nvdlaBoard('nv_small_256', '256 MACs, int8, 8-byte atoms'),
@@ -79,20 +91,8 @@ export const boards: readonly Board[] = [
   nvdlaBoard('nv_medium_512', '512 MACs, int8, 16-byte atoms'),
   nvdlaBoard('nv_medium_1024_full', '1024 MACs, int8, element-wise stage and tables'),
   nvdlaBoard('nv_large', '2048 MACs, int8, element-wise stage and tables'),
-  {
-    name: 'null',
-    summary: 'copies, fills, waits: for tests of the core, and to start a driver from',
-    devices: [
-      {
-        model: nullDevice,
-        options: {},
-        bus: 'platform',
-        busName: '10000000.null',
-        compatible: ['accel,null'],
-        irqs: 1,
-      },
-    ],
-  },
+  nullBoard('null', 'accel,null', 'copies, fills, waits: for tests of the core, and to start a driver from'),
+  nullBoard('vgem', 'accel,null-vgem', 'the null device reporting as vgem, for test suites that look for it'),
   nvdlaBoard('nv_full', '2048 MACs; int8 is modelled, int16, fp16, BDMA and RUBIK are not'),
   ...(Object.keys(gnaConfigs) as GnaGeneration[]).map(gnaBoard),
 ];

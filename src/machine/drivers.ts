@@ -39,6 +39,13 @@ export const drivers: readonly DriverEntry[] = [
     probe: (device, core) => nullDriver.probe(device, core) as AccelDevice<unknown>,
   },
   {
+    name: 'vgem',
+    manifest: nullDriver.vgemManifest,
+    bus: 'platform',
+    compatible: nullDriver.vgemMatch.compatible,
+    probe: (device, core) => nullDriver.probeVgem(device, core) as AccelDevice<unknown>,
+  },
+  {
     name: 'nvdla',
     manifest: nvdla.manifest,
     bus: 'platform',

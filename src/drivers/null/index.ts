@@ -10,6 +10,7 @@ import { nullDriver } from './driver.js';
 
 export { nullDriver } from './driver.js';
 export { manifest } from './manifest.js';
+export { probeVgem, vgemManifest, vgemMatch } from './vgem.js';
 export type { NullHw } from './device.js';
 
 export const match: { readonly compatible: readonly string[] } = { compatible: ['accel,null'] };
