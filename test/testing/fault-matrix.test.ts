@@ -10,7 +10,8 @@ import { UsageError } from '../../src/node/cli/io.js';
 import { collected } from './io.js';
 
 describe('the fault matrix', () => {
-  for (const { name } of boards) {
+  // As vgem the null device runs no jobs: there is nothing to hang or to fault.
+  for (const { name } of boards.filter((board) => board.name !== 'vgem')) {
     for (const kind of faultKinds) {
       it(`${name}, ${kind}`, async () => {
         if (kind === 'firmware-crash') {
