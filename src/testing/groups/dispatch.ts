@@ -31,6 +31,9 @@ const zeroed = new Map<number, readonly Outcome[]>([
   [0xd2, ['EINVAL', 'ENOENT', 'EOPNOTSUPP']],
 ]);
 
+/** Dumb buffers: for test devices that ask for them. */
+const dumbNrs = [0xb2, 0xb3, 0xb4];
+
 const syncobjNrs = [0xbf, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xca, 0xcb, 0xcc, 0xcd, 0xcf];
 
 const generic: readonly Ioctl[] = [
@@ -75,6 +78,9 @@ export const dispatch: Group = {
           } else if (syncobjNrs.includes(nr)) {
             if (!bench.accel.driver.features.syncobj) same(outcome, 'EOPNOTSUPP', what);
             else ensure(outcome !== 'ENOTTY', `${what} is a syncobj call and gives ENOTTY`);
+          } else if (dumbNrs.includes(nr)) {
+            if (bench.accel.driver.features.dumb !== true) same(outcome, 'EOPNOTSUPP', what);
+            else among(outcome, ['EINVAL', 'ENOENT'], what);
           } else if (drm.MODESET_NRS.includes(nr)) same(outcome, 'EOPNOTSUPP', what);
           else among(outcome, zeroed.get(nr) ?? ['EINVAL'], what);
         }
