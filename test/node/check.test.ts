@@ -54,7 +54,7 @@ describe('accel check', () => {
   }
 
   it('says what is wrong with a subject: unknown, no manifest, no driver package', async () => {
-    assert.match((await check('nothing-like-this')).error, /no driver \(null, nvdla.*\), no manifest/);
+    assert.match((await check('nothing-like-this')).error, /no driver \(null, .*nvdla.*\), no manifest/);
     assert.match((await check(join(root, 'package.json'))).error, /is no manifest: driver is missing/);
     assert.match((await check(join(root, 'src'))).error, /package\.json/);
     assert.equal((await check('nothing-like-this')).code, 1);
