@@ -31,6 +31,13 @@ export async function latency(
   return { p50: times[runs >> 1]!, p99: times[Math.floor(runs * 0.99)]! };
 }
 
+/** The least median of several rounds, microseconds: what a call costs while the machine is left alone. */
+export async function typical(run: () => unknown, runs = 2000, rounds = 5): Promise<number> {
+  let least = Infinity;
+  for (let round = 0; round < rounds; round++) least = Math.min(least, (await latency(run, runs, runs)).p50);
+  return least;
+}
+
 /** Milliseconds of the best of `runs` awaited calls: stable when other work runs beside. */
 export async function best(run: () => unknown, runs = 15, warmup = 3): Promise<number> {
   for (let i = 0; i < warmup; i++) await run();

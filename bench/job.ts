@@ -3,7 +3,7 @@
 import { openSystem } from '../src/node/system.js';
 import { sdpJob } from '../src/testing/adapters/nvdla-job.js';
 import { emptyJob } from './empty-job.js';
-import { latency, print, type Row } from './harness.js';
+import { print, typical, type Row } from './harness.js';
 import { loadOrt, session, trivialModel } from './peer.js';
 
 const DEPTH = 64;
@@ -12,7 +12,7 @@ export async function job(): Promise<void> {
   const ort = await loadOrt();
   const peer = await session(ort, trivialModel());
   const feeds = { a: new ort.Tensor('float32', [1], [1]), b: new ort.Tensor('float32', [2], [1]) };
-  const { p50: peerTime } = await latency(() => peer.run(feeds));
+  const peerTime = await typical(() => peer.run(feeds));
   const rows: Row[] = [];
   const row = (what: string, time: number): void => {
     rows.push({
@@ -28,11 +28,8 @@ export async function job(): Promise<void> {
     const system = openSystem({ devices: ['null'], engines, staging: true });
     const file = system.open();
     const empty = await emptyJob(file);
-    row(`empty job, awaited, engines ${engines}`, (await latency(() => empty(1))).p50);
-    row(
-      `empty job, ${DEPTH} deep, engines ${engines}`,
-      (await latency(() => empty(DEPTH), 300, 50)).p50 / DEPTH,
-    );
+    row(`empty job, awaited, engines ${engines}`, await typical(() => empty(1)));
+    row(`empty job, ${DEPTH} deep, engines ${engines}`, (await typical(() => empty(DEPTH), 100)) / DEPTH);
     await file.close();
     system[Symbol.dispose]();
   }
@@ -40,10 +37,10 @@ export async function job(): Promise<void> {
     const system = openSystem({ devices: ['nvdla:nv_small'], engines });
     const file = system.open();
     const one = await sdpJob(file, { atom: 8 });
-    row(`NVDLA layer of 64 bytes, awaited, engines ${engines}`, (await latency(() => one.submit())).p50);
+    row(`NVDLA layer of 64 bytes, awaited, engines ${engines}`, await typical(() => one.submit()));
     const many = await Promise.all(Array.from({ length: DEPTH }, () => sdpJob(file, { atom: 8 })));
-    const burst = await latency(() => Promise.all(many.map((each) => each.submit())), 200, 20);
-    row(`NVDLA layer of 64 bytes, ${DEPTH} deep, engines ${engines}`, burst.p50 / DEPTH);
+    const burst = await typical(() => Promise.all(many.map((each) => each.submit())), 100);
+    row(`NVDLA layer of 64 bytes, ${DEPTH} deep, engines ${engines}`, burst / DEPTH);
     await file.close();
     system[Symbol.dispose]();
   }
