@@ -111,6 +111,8 @@ export class Fuzzer {
   #hidden: { readonly buffer: SuiteBuffer; readonly mapping: Mapping } | undefined;
   #calls = 0;
   #pending = 0;
+  /** Clients that wait for memory to be opened in. */
+  #missing = 0;
   #checks = 0;
   #faults = 0;
   #violation: FuzzViolation | undefined;
@@ -168,10 +170,10 @@ export class Fuzzer {
       await this.#check();
       let check = CHECK_EVERY;
       while (this.#calls < calls) {
-        for (let i = 0; i < BATCH; i++) this.#step();
+        for (let i = 0; i < BATCH && this.#clients.length > 0; i++) this.#step();
         await turn();
         if (this.#pending > PENDING_MAX || this.#load > PENDING_MAX) await this.#drain(PENDING_MAX / 2);
-        if (this.#calls >= check) {
+        if (this.#calls >= check || this.#clients.length === 0) {
           await this.#check();
           check = this.#calls + CHECK_EVERY;
           onProgress?.(this.#calls);
@@ -461,7 +463,22 @@ export class Fuzzer {
     } else {
       this.#watch(client.file.close().then(() => client.process.kill()));
     }
-    this.#clients[index] = new FuzzClient(this.#system);
+    this.#clients.splice(index, 1);
+    this.#missing++;
+    this.#openMissing();
+  }
+
+  /** Clients that could not be opened, as the others have all of DRAM, come back when there is some. */
+  #openMissing(): void {
+    try {
+      while (this.#missing > 0) {
+        this.#clients.push(new FuzzClient(this.#system));
+        this.#missing--;
+      }
+    } catch (error) {
+      if (!(error instanceof AccelError && error.code === 'ENOMEM')) throw error;
+      this.#outcomes.set(error.code, (this.#outcomes.get(error.code) ?? 0) + 1);
+    }
   }
 
   #fault(): void {
@@ -493,6 +510,8 @@ export class Fuzzer {
     this.#checks++;
     this.#system.faults.disarm();
     await this.#drain(0);
+    this.#openMissing();
+    if (this.#clients.length === 0) throw this.#wrong('no file can be opened although all are closed');
     const { health } = this.#system.accel;
     if (health.defects > 0)
       throw this.#wrong(`a callback threw ${String(health.lastDefect)}`, health.lastDefect);

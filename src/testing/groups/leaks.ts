@@ -2,7 +2,7 @@
 // Not memory of the host: only what the core and the device hold.
 import type { LocalFile } from '../../core/index.js';
 import type { Bench } from '../bench.js';
-import { outcomeOf, same } from '../check.js';
+import { among, outcomeOf, same } from '../check.js';
 import { closeGem, exportGem } from '../calls.js';
 import type { Group } from './group.js';
 
@@ -73,6 +73,28 @@ export const leaks: Group = {
         await bench.rest();
         same(bench.accel.files.size, 0, 'open files');
         same(bench.used, used, 'bytes of DRAM');
+      },
+    },
+    {
+      name: 'an open while memory is full works or gives ENOMEM and holds nothing, and works when there is some again',
+      async run(bench) {
+        const file = bench.open();
+        const handles: number[] = [];
+        const { size } = bench.system.core.memory;
+        for (let bytes = size / 2; bytes >= 4096; bytes /= 2) {
+          while ((await bench.outcome(bench.adapter.createBuffer(file, bytes))) === 'ok')
+            handles.push(handles.length + 1);
+        }
+        const { used } = bench;
+        const { files } = bench.accel;
+        for (let i = 0; i < 10; i++) {
+          const outcome = await bench.outcome((async () => bench.finish(bench.open().close()))());
+          among(outcome, ['ok', 'ENOMEM'], 'open while memory is full');
+          same(files.size, 1, 'open files');
+          same(bench.used, used, 'DRAM in use');
+        }
+        for (const handle of handles) await closeGem(file, handle);
+        await bench.done(await bench.job(bench.open()), 'a job of a file opened afterwards');
       },
     },
     {
