@@ -170,7 +170,15 @@ export class DmaPath implements DmaPort {
       done += length;
     }
     const dram = this.#memory.bytes;
-    const address = this.#memory.allocate(bytes);
+    let address: number;
+    try {
+      address = this.#memory.allocate(bytes);
+    } catch (error) {
+      if (error instanceof AccelError && error.code === 'ENOMEM') {
+        return this.#fault(iova, access, `no memory for a bounce buffer of ${bytes} bytes`);
+      }
+      throw error;
+    }
     // Written spans are filled first too: bytes between strided lines must come back as they were.
     for (const run of runs) dram.copyWithin(address + run.at, run.physical, run.physical + run.bytes);
     const release = (): void => {

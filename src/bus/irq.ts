@@ -4,8 +4,13 @@ import type { Clock } from '../base/clock.js';
 import { disposable } from '../base/disposable.js';
 import type { FaultHooks, IrqLine } from './port.js';
 
+/** Deliveries in a row that nobody answers by lowering the line, until it is disabled: as the kernel's note_interrupt. */
+export const STUCK_LIMIT = 100_000;
+
 export class Irq implements IrqLine {
   #level = false;
+  #unanswered = 0;
+  #disabled = false;
   #handler: (() => void) | undefined;
   #queued = false;
   /** Interrupts delivered. */
@@ -13,11 +18,19 @@ export class Irq implements IrqLine {
   readonly #clock: Clock;
   readonly #faults: FaultHooks;
   readonly #observe: (() => void) | undefined;
+  readonly #onStuck: (() => void) | undefined;
 
-  constructor(clock: Clock, faults: FaultHooks, observe?: () => void) {
+  /** `observe` sees every rising edge; `onStuck` is told when the line is disabled because no handler lowers it. */
+  constructor(clock: Clock, faults: FaultHooks, observe?: () => void, onStuck?: () => void) {
     this.#clock = clock;
     this.#faults = faults;
     this.#observe = observe;
+    this.#onStuck = onStuck;
+  }
+
+  /** Nobody lowered the line {@link STUCK_LIMIT} times in a row; a new handler enables it again. */
+  get disabled(): boolean {
+    return this.#disabled;
   }
 
   get level(): boolean {
@@ -27,7 +40,10 @@ export class Irq implements IrqLine {
   set(level: boolean): void {
     if (level === this.#level) return;
     this.#level = level;
-    if (!level) return;
+    if (!level) {
+      this.#unanswered = 0;
+      return;
+    }
     if (this.#faults.take('lost-irq')) return;
     this.#observe?.();
     this.#queue();
@@ -40,6 +56,8 @@ export class Irq implements IrqLine {
 
   connect(handler: () => void): Disposable {
     this.#handler = handler;
+    this.#disabled = false;
+    this.#unanswered = 0;
     if (this.#level) this.#queue();
     return disposable(() => {
       if (this.#handler === handler) this.#handler = undefined;
@@ -47,7 +65,7 @@ export class Irq implements IrqLine {
   }
 
   #queue(): void {
-    if (this.#queued) return;
+    if (this.#queued || this.#disabled) return;
     this.#queued = true;
     this.#clock.post(() => {
       this.#queued = false;
@@ -55,7 +73,10 @@ export class Irq implements IrqLine {
       this.count++;
       this.#handler();
       // A handler that leaves the line raised is called again, as a level-triggered line would.
-      if (this.#level) this.#queue();
+      if (!this.#level) return;
+      if (++this.#unanswered < STUCK_LIMIT) return this.#queue();
+      this.#disabled = true;
+      this.#onStuck?.();
     });
   }
 }

@@ -39,7 +39,13 @@ export class Slot {
     this.dma = new DmaPath(memory, faults, options.ecc);
     this.irqs = Array.from(
       { length: options.irqs },
-      (_, i) => new Irq(clock, faults, () => options.onIrq?.(i)),
+      (_, i) =>
+        new Irq(
+          clock,
+          faults,
+          () => options.onIrq?.(i),
+          () => options.guestError(`irq ${i}: nobody cared, disabled`),
+        ),
     );
     this.port = {
       dma: this.dma,

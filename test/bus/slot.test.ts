@@ -15,6 +15,7 @@ function bench() {
   const memory = new Dram(16);
   const faults = new Faults();
   const words = new Uint32Array(16);
+  const errors: string[] = [];
   const model: VirtualDevice = {
     windows: [64],
     read32: (_window, offset) => words[offset >> 2]!,
@@ -29,13 +30,13 @@ function bench() {
     faults,
     irqs: 1,
     engine: () => assert.fail('no engine'),
-    guestError: () => undefined,
+    guestError: (text) => errors.push(text),
   });
   slot.plug(model);
   const device = platformDevice(slot, ['test,device']);
   const faulted: DmaFault[] = [];
   device.dma.onFault((fault) => faulted.push(fault));
-  return { clock, memory, faults, slot, device, faulted, port: slot.port };
+  return { clock, memory, faults, slot, device, faulted, errors, port: slot.port };
 }
 
 describe('MMIO', () => {
@@ -92,6 +93,18 @@ describe('DMA', () => {
     assert.equal(memory.used, before);
   });
 
+  it('faults when scattered pages find no memory for the copy', () => {
+    const { device, memory, port, faulted } = bench();
+    const domain = device.dma.createDomain();
+    device.dma.attach(domain);
+    const pages = [memory.allocate(PAGE), memory.allocate(PAGE), memory.allocate(PAGE)];
+    domain.map(PAGE, pages[0]!, PAGE, 'read-write');
+    domain.map(2 * PAGE, pages[2]!, PAGE, 'read-write');
+    memory.allocate(memory.size - (1 << 20) - memory.used);
+    assert.equal(port.dma.map(PAGE, 2 * PAGE, 'read'), undefined);
+    assert.match(faulted[0]!.reason, /no memory for a bounce buffer of 8192 bytes/);
+  });
+
   it('faults on what is not mapped, not allowed, not attached, and on demand', () => {
     const { device, memory, port, faulted, faults } = bench();
     assert.equal(port.dma.map(0, 4, 'read'), undefined);
@@ -133,6 +146,22 @@ describe('DMA', () => {
 });
 
 describe('an interrupt line', () => {
+  it('is disabled when nobody lowers it 100,000 times in a row, until another handler comes', async () => {
+    const { device, clock, port, slot, errors } = bench();
+    let calls = 0;
+    const deaf = device.irq(0, () => calls++);
+    port.irq(0).set(true);
+    await clock.settle(100_100);
+    assert.equal(calls, 100_000);
+    assert.ok(slot.irqs[0]!.disabled);
+    assert.deepEqual(errors, ['irq 0: nobody cared, disabled']);
+    deaf[Symbol.dispose]();
+    device.irq(0, () => port.irq(0).set(false));
+    await clock.settle();
+    assert.ok(!slot.irqs[0]!.disabled);
+    assert.ok(!slot.irqs[0]!.level);
+  });
+
   it('calls the handler after the raiser, again while it stays raised', async () => {
     const { device, clock, port } = bench();
     let calls = 0;

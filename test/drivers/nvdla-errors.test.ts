@@ -237,6 +237,21 @@ describe('NVDLA hangs', () => {
     assert.equal(s.device.resets, 1);
   });
 
+  it('gives a task ten minutes at most, whatever it asks for', async () => {
+    const s = system();
+    const client = await s.client();
+    const failed = assert.rejects(client.run({ layers: [sdpLayer()], timeout: 0xfffffffe }), {
+      code: 'ETIME',
+    });
+    await s.clock.settle();
+    s.clock.advance(599e9);
+    await s.clock.settle();
+    assert.equal(s.device.resets, 0);
+    s.clock.advance(2e9);
+    await failed;
+    assert.equal(s.device.resets, 1);
+  });
+
   it('goes on from the status register when an interrupt was lost', async () => {
     const s = system();
     const client = await s.client();

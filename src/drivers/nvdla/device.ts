@@ -27,6 +27,8 @@ import { TaskReader, type Task } from './task.js';
 
 /** Limit of a task whose client sets none. */
 export const DEFAULT_TIMEOUT_NS = 10e9;
+/** The longest a client may ask for: while its task hangs, the tasks of others wait. */
+export const MAX_TIMEOUT_NS = 600e9;
 
 /** Device addresses: one page is left out so that 0 faults; CACC's output address has 32 bits. */
 export const IOVA_START = pageAlign(1);

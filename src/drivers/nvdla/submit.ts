@@ -4,7 +4,7 @@
 // As in the kernel driver the call returns when the task is done, only the first of `num_tasks` tasks is run, and
 // `version` is not looked at: descriptors are read in today's layout, a program with older ones (28-byte data cubes,
 // DLA blob 0.11 and before) converts them before it submits.
-// Unlike it: `timeout` counts; every layer is checked before the first is programmed; and dependency counts are run
+// Unlike it: `timeout` counts, up to ten minutes; every layer is checked before the first is programmed; and dependency counts are run
 // down in a copy, so that a task may be submitted again as it is.
 //
 // errno:
@@ -31,7 +31,7 @@ import type { ValueOf } from '../../base/struct.js';
 import { TraceStep, type AbortSignalLike } from '../../core/index.js';
 import { Addresses } from './addresses.js';
 import type { NvdlaFile } from './client.js';
-import { DEFAULT_TIMEOUT_NS, type TaskJob } from './device.js';
+import { DEFAULT_TIMEOUT_NS, MAX_TIMEOUT_NS, type TaskJob } from './device.js';
 
 export async function submit(
   file: NvdlaFile,
@@ -61,7 +61,10 @@ export async function submit(
     new Addresses(list, own.space, (fd) => file.dmaBuf(fd), trace.enabled ? mapped : undefined),
   );
   const payload: TaskJob = { task, domain: own.domain, busy: own.busy, error: undefined };
-  const timeoutNs = timeout === 0 || timeout === NVDLA_NO_TIMEOUT ? DEFAULT_TIMEOUT_NS : timeout * 1e6;
+  const timeoutNs =
+    timeout === 0 || timeout === NVDLA_NO_TIMEOUT
+      ? DEFAULT_TIMEOUT_NS
+      : Math.min(timeout * 1e6, MAX_TIMEOUT_NS);
   let job;
   try {
     job = own.entity.job(payload, { timeoutNs });
