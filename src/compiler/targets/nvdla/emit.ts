@@ -2,7 +2,8 @@
 // Not submission: the runtime makes the buffers and passes the list.
 import { NetworkDesc, OPERATION_BYTES, SURFACE_BYTES, MemType } from '../../../hw/nvdla/index.js';
 import type { Value } from '../../ir/index.js';
-import type { Binding, LayerReport, NvdlaSegment, ProgramBuffer, TensorInfo } from '../program.js';
+import { tensorInfo } from '../parts.js';
+import type { Binding, LayerReport, NvdlaSegment, ProgramBuffer } from '../program.js';
 import type { Cube, PlacedValue } from './cube.js';
 import { dependencyGraph } from './dependencies.js';
 import { type Addresses, type Operation, operationsOf } from './descriptors.js';
@@ -19,10 +20,6 @@ const UNIT = 128;
 export interface SegmentOutput {
   readonly value: Value;
   readonly placed: PlacedValue;
-}
-
-export function tensorInfo({ name, type, shape, quantization }: Value): TensorInfo {
-  return { name, type, shape: shape ?? [], ...(quantization === undefined ? {} : { quantization }) };
 }
 
 export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[]): NvdlaSegment {
