@@ -9,7 +9,7 @@ import {
   type PixelLayout,
 } from './conv-params.js';
 
-/** Exports of kernels/nvdla/conv.ts; contracts are there. */
+/** Exports of kernels/nvdla/conv-*.ts; contracts are there. */
 export interface ConvKernels {
   convFill(dst: number, value: number, count: number): void;
   convFeatures(
