@@ -19,6 +19,8 @@ export const errno = {
   EEXIST: 17,
   EXDEV: 18,
   ENODEV: 19,
+  ENOTDIR: 20,
+  EISDIR: 21,
   EINVAL: 22,
   ENFILE: 23,
   EMFILE: 24,
@@ -41,6 +43,7 @@ export const errno = {
   ETIMEDOUT: 110,
   EALREADY: 114,
   EINPROGRESS: 115,
+  ESTALE: 116,
   ECANCELED: 125,
 } as const;
 
