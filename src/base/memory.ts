@@ -17,10 +17,11 @@ export interface SystemMemory {
   readonly words: Uint32Array;
   readonly view: DataView;
   /**
-   * Contiguous zeroed pages. Returns the physical address, a multiple of PAGE_SIZE.
+   * Contiguous zeroed pages. Returns the physical address, a multiple of PAGE_SIZE. `shareable` are pages that a client in
+   * another process may come to map.
    * @throws AccelError ENOMEM
    */
-  allocate(bytes: number): number;
+  allocate(bytes: number, shareable?: boolean): number;
   free(address: number): void;
   /** Bytes handed out and not freed. */
   readonly used: number;

@@ -71,7 +71,7 @@ export class GemObject {
     }
     this.#memory = memory;
     this.#offsets = offsets;
-    this.address = memory.allocate(this.size);
+    this.address = memory.allocate(this.size, true);
     this.bytes = memory.bytes.subarray(this.address, this.address + this.size);
   }
 

@@ -3,6 +3,7 @@
 import type { Clock } from '../base/clock.js';
 import { DisposableStack } from '../base/disposable.js';
 import { AccelError } from '../base/errors.js';
+import type { WasmMemory } from '../base/wasm.js';
 import type { PciDevice, PlatformDevice } from '../bus/device.js';
 import { pciDevice } from '../bus/pci.js';
 import { platformDevice, Slot } from '../bus/platform.js';
@@ -11,7 +12,7 @@ import { Core } from '../core/core.js';
 import type { AccelDevice } from '../core/device.js';
 import { TraceStep } from '../core/trace.js';
 import { boardByName, boards, type Board, type BoardDevice } from './boards.js';
-import { Dram } from './dram.js';
+import { Dram, type PageBacking } from './dram.js';
 import { bind, drivers, type Admission, type DriverEntry } from './drivers.js';
 import { faultyHandle, type EngineHost, type FaultyHandle } from './engines.js';
 import { Faults } from './faults.js';
@@ -30,6 +31,8 @@ export interface MachineOptions {
   readonly engines: EngineHost;
   /** MiB of DRAM. Default 1024; costs nothing until touched. */
   readonly dram?: number;
+  /** Where buffers lie when other processes are to map them. Owned by the machine. Default plain DRAM. */
+  readonly backing?: (memory: WasmMemory) => PageBacking;
   /** Told about mistakes of drivers and programs towards a device, once per text. */
   onGuestError?(device: string, text: string): void;
   /** Binds no driver: for tools that play register traces. */
@@ -74,11 +77,16 @@ export class Machine implements Disposable {
    */
   constructor(options: MachineOptions) {
     this.clock = options.clock;
+    // Before the engines, so that it goes after them.
+    const { backing } = options;
+    this.memory = new Dram(
+      options.dram ?? 1024,
+      backing === undefined ? undefined : (memory) => this.#owned.use(backing(memory)),
+    );
     this.engines = this.#owned.use(options.engines);
     this.#onGuestError = options.onGuestError;
     this.#drivers = [...(options.drivers ?? []), ...drivers];
     this.#admission = { staging: options.staging ?? false, today: options.today };
-    this.memory = new Dram(options.dram ?? 1024);
     this.core = new Core({ clock: options.clock, memory: this.memory });
     try {
       for (const name of options.boards) {

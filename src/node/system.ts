@@ -26,6 +26,8 @@ export interface SystemOptions {
   readonly engines?: EngineKind;
   /** MiB of DRAM. */
   readonly dram?: number;
+  /** `(memory) => new SharedPages(memory)` puts each buffer into a file that other processes can map. Default plain DRAM. */
+  readonly backing?: MachineOptions['backing'];
   readonly clock?: Clock;
   /** Lets drivers in staging load. Default false. */
   readonly staging?: boolean;
@@ -62,6 +64,7 @@ export function openSystem(options: SystemOptions = {}): System {
     today: options.today ?? today(),
     engines: options.engines === 'worker' ? new WorkerEngines(kernels) : new InlineEngines(clock, kernels),
     ...(options.dram === undefined ? {} : { dram: options.dram }),
+    ...(options.backing === undefined ? {} : { backing: options.backing }),
     drivers: options.drivers ?? [],
     bare: options.bare ?? false,
     onGuestError: (device, text) => options.onGuestError?.(device, text),

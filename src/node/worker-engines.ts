@@ -81,6 +81,8 @@ class WorkerEngine implements EngineHandle {
     this.#worker = new Worker(new URL('./engine-worker.js', import.meta.url), { workerData, name });
     // A defect in an engine must not look like a hang.
     this.#worker.on('error', (error) => {
+      // Its memory is going: what it trips over now is no defect.
+      if (this.#worker === undefined) return;
       this.#failure = error;
       throw error;
     });

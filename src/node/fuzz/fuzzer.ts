@@ -313,8 +313,8 @@ export class Fuzzer {
   #watchMemory(): void {
     const { memory } = this.#system.core;
     const allocate = memory.allocate.bind(memory);
-    memory.allocate = (bytes) => {
-      const address = allocate(bytes);
+    memory.allocate = (bytes, shareable) => {
+      const address = allocate(bytes, shareable);
       const looked = Math.min(bytes, this.#zero.length);
       if (
         Buffer.compare(memory.bytes.subarray(address, address + looked), this.#zero.subarray(0, looked)) !== 0
