@@ -26,7 +26,7 @@ export interface SystemOptions {
   readonly engines?: EngineKind;
   /** MiB of DRAM. */
   readonly dram?: number;
-  /** `(memory) => new SharedPages(memory)` puts each buffer into a file that other processes can map. Default plain DRAM. */
+  /** `(memory) => new MemoryFiles(memory)` puts each buffer into a file that other processes can map. Default plain DRAM. */
   readonly backing?: MachineOptions['backing'];
   readonly clock?: Clock;
   /** Lets drivers in staging load. Default false. */

@@ -1,5 +1,5 @@
 // What the daemon needs of DRAM that other processes can map: the memfd behind a buffer.
-// Not how DRAM is made of memfds.
+// Not how DRAM is made of memfds: that is memory-files.ts. `openSystem({ backing: (memory) => (files = new MemoryFiles(memory)) })`.
 
 /** One buffer's pages as other processes see them. */
 export interface SharedRange {

@@ -11,19 +11,19 @@ import { PAGE_SIZE } from '../../src/base/memory.js';
 import { compileModule, instantiate } from '../../src/base/wasm.js';
 import type { LocalFile } from '../../src/core/local-file.js';
 import { Dram } from '../../src/machine/dram.js';
-import { BUFFER_FILE, SharedPages } from '../../src/node/shared-pages.js';
+import { BUFFER_FILE, MemoryFiles } from '../../src/node/memory-files.js';
 import { openSystem } from '../../src/node/system.js';
 import { call } from '../../src/testing/index.js';
 
 function bench(mebibytes = 64) {
-  let pages!: SharedPages;
-  const dram = new Dram(mebibytes, (memory) => (pages = new SharedPages(memory)));
+  let pages!: MemoryFiles;
+  const dram = new Dram(mebibytes, (memory) => (pages = new MemoryFiles(memory)));
   return { dram, pages, [Symbol.dispose]: () => pages[Symbol.dispose]() };
 }
 
 /** Another process with these files as descriptors 3, 4 ...; `ask` sends a line and resolves to its answer. */
 function peer(bytes: number, ...fds: number[]) {
-  const script = fileURLToPath(new URL('buffer-peer.js', import.meta.url));
+  const script = fileURLToPath(new URL('memory-peer.js', import.meta.url));
   const child: ChildProcess = spawn(process.execPath, [script, String(bytes), String(fds.length)], {
     stdio: ['pipe', 'pipe', 'inherit', ...fds],
   });
@@ -66,7 +66,7 @@ describe('pages shared with other processes', () => {
     using bed = bench();
     const { dram, pages } = bed;
     const address = dram.allocate(2 * PAGE_SIZE, true);
-    const client = peer(2 * PAGE_SIZE, pages.file(address).fd);
+    const client = peer(2 * PAGE_SIZE, pages.sharedPages(address, PAGE_SIZE).fd);
     dram.words[(address + PAGE_SIZE) / 4] = 41;
     assert.equal(await client.ask(`store 0 ${PAGE_SIZE / 4} 42`), '41');
     assert.equal(dram.words[(address + PAGE_SIZE) / 4], 42);
@@ -79,7 +79,7 @@ describe('pages shared with other processes', () => {
     using bed = bench();
     const { dram, pages } = bed;
     const address = dram.allocate(PAGE_SIZE, true);
-    const client = peer(PAGE_SIZE, pages.file(address).fd);
+    const client = peer(PAGE_SIZE, pages.sharedPages(address, PAGE_SIZE).fd);
     await client.ask('load 0 0');
     const seen = client.ask('poll 0 5');
     setTimeout(() => Atomics.store(dram.words, address / 4 + 5, 7), 5);
@@ -91,7 +91,7 @@ describe('pages shared with other processes', () => {
     using bed = bench();
     const { dram, pages } = bed;
     const address = dram.allocate(PAGE_SIZE, true);
-    const { fd } = pages.file(address);
+    const { fd } = pages.sharedPages(address, PAGE_SIZE);
     const [one, other] = [peer(PAGE_SIZE, fd), peer(PAGE_SIZE, fd)];
     await one.ask('store 0 9 1234');
     assert.equal(await other.ask('load 0 9'), '1234');
@@ -103,11 +103,11 @@ describe('pages shared with other processes', () => {
     const { dram, pages } = bed;
     const [first, second] = [dram.allocate(PAGE_SIZE, true), dram.allocate(PAGE_SIZE, true)];
     assert.equal(second, first + PAGE_SIZE);
-    const [a, b] = [pages.file(first), pages.file(second)];
+    const [a, b] = [pages.sharedPages(first, PAGE_SIZE), pages.sharedPages(second, PAGE_SIZE)];
     assert.notEqual(a.inode, b.inode);
     assert.deepEqual([a.bytes, a.offset, b.bytes, b.offset], [PAGE_SIZE, 0, PAGE_SIZE, 0]);
     assert.equal(pages.addressOf(b.inode), second);
-    assert.throws(() => pages.file(first + PAGE_SIZE / 2), { code: 'EINVAL' });
+    assert.throws(() => pages.sharedPages(first + PAGE_SIZE / 2, PAGE_SIZE), { code: 'EINVAL' });
     const client = peer(PAGE_SIZE, b.fd, a.fd);
     await client.ask('store 0 0 2');
     await client.ask('store 1 0 1');
@@ -119,7 +119,7 @@ describe('pages shared with other processes', () => {
     using bed = bench();
     const { dram, pages } = bed;
     const address = dram.allocate(2 * PAGE_SIZE, true);
-    const client = peer(2 * PAGE_SIZE, pages.file(address).fd);
+    const client = peer(2 * PAGE_SIZE, pages.sharedPages(address, PAGE_SIZE).fd);
     assert.equal(await client.ask('tricks'), 'EPERM EPERM EPERM EPERM');
     dram.bytes.fill(1, address, address + 2 * PAGE_SIZE);
     await client.end();
@@ -129,7 +129,7 @@ describe('pages shared with other processes', () => {
     using bed = bench();
     const { dram, pages } = bed;
     const address = dram.allocate(PAGE_SIZE, true);
-    const { fd, inode } = pages.file(address);
+    const { fd, inode } = pages.sharedPages(address, PAGE_SIZE);
     const client = peer(PAGE_SIZE, fd);
     await client.ask('store 0 3 99');
     dram.free(address);
@@ -149,7 +149,7 @@ describe('pages shared with other processes', () => {
     using bed = bench();
     const address = bed.dram.allocate(PAGE_SIZE);
     assert.equal(bed.pages.count, 0);
-    assert.throws(() => bed.pages.file(address), { code: 'EINVAL' });
+    assert.throws(() => bed.pages.sharedPages(address, PAGE_SIZE), { code: 'EINVAL' });
   });
 
   it('end in ENOMEM with a reason before the process runs out of mappings or descriptors', () => {
@@ -174,11 +174,11 @@ describe('pages shared with other processes', () => {
   });
 
   it('are the buffers of a machine that is asked for them', async () => {
-    let pages!: SharedPages;
+    let pages!: MemoryFiles;
     using system = openSystem({
       devices: ['vgem'],
       staging: true,
-      backing: (memory) => (pages = new SharedPages(memory)),
+      backing: (memory) => (pages = new MemoryFiles(memory)),
     });
     const file = system.open() as LocalFile;
     const { handle, size } = await call(file, drm.DRM_IOCTL_MODE_CREATE_DUMB, {
@@ -186,7 +186,7 @@ describe('pages shared with other processes', () => {
       height: 64,
       bpp: 32,
     });
-    const client = peer(Number(size), pages.file(file.client.lookup(handle).address).fd);
+    const client = peer(Number(size), pages.sharedPages(file.client.lookup(handle).address, Number(size)).fd);
     await client.ask('store 0 100 77');
     const { offset } = await call(file, drm.DRM_IOCTL_MODE_MAP_DUMB, { handle });
     const { bytes } = await file.mmap(offset, Number(size));
@@ -203,7 +203,7 @@ describe('pages shared with other processes', () => {
         devices: ['vgem'],
         staging: true,
         dram: 32,
-        backing: (memory) => new SharedPages(memory),
+        backing: (memory) => new MemoryFiles(memory),
       });
       const file = system.open();
       for (let i = 0; i < 3; i++)

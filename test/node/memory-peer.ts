@@ -1,4 +1,4 @@
-// The other process of shared-pages.test.ts: maps the buffers it is handed as descriptors 3, 4 ... and does what it is told.
+// The other process of memory-files.test.ts: maps the buffers it is handed as descriptors 3, 4 ... and does what it is told.
 // Not a test.
 import { createInterface } from 'node:readline';
 import { AccelError } from '../../src/base/errors.js';

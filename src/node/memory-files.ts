@@ -27,6 +27,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from './libc.js';
+import type { SharedPages, SharedRange } from './wire/shared-pages.js';
 
 /** What `/proc/PID/fd` shows for a buffer: `/memfd:accel-buffer (deleted)`. */
 export const BUFFER_FILE = 'accel-buffer';
@@ -36,13 +37,9 @@ const SPARE_MAPPINGS = 8192;
 /** Descriptors left to sockets and everything else. */
 const SPARE_DESCRIPTORS = 1024;
 
-/** A file whose whole content is one buffer. */
-export interface SharedFile {
-  /** Owned by SharedPages: to pass on, not to close. */
-  readonly fd: number;
-  /** Where the buffer starts in the file. */
-  readonly offset: number;
-  /** Bytes, whole pages. */
+/** A file whose whole content is one buffer. Its descriptor is to pass on, not to close. */
+export interface MemoryFile extends SharedRange {
+  /** Whole pages. */
   readonly bytes: number;
   /** Tells the file again when its descriptor comes back over another way. */
   readonly inode: number;
@@ -79,7 +76,7 @@ function numberIn(path: string, pattern: RegExp, otherwise: number): number {
  * its size: one that was cut short would kill every process that touches the lost pages. A buffer that is freed here lives on,
  * detached from DRAM, for as long as another process has it mapped.
  */
-export class SharedPages implements PageBacking {
+export class MemoryFiles implements PageBacking, SharedPages {
   readonly #base: bigint;
   readonly #overlays = new Map<number, Overlay>();
   readonly #byInode = new Map<number, number>();
@@ -133,11 +130,11 @@ export class SharedPages implements PageBacking {
     return true;
   }
 
-  /** The file of the buffer that starts at the physical `address`. @throws AccelError EINVAL when none does */
-  file(address: number): SharedFile {
+  sharedPages(address: number, bytes: number): MemoryFile {
     const overlay = this.#overlays.get(address);
-    if (overlay === undefined) {
-      throw new AccelError('EINVAL', { reason: `no shared buffer starts at 0x${address.toString(16)}` });
+    if (overlay === undefined || overlay.bytes < bytes) {
+      const reason = `no buffer of ${bytes} bytes with a file starts at 0x${address.toString(16)}`;
+      throw new AccelError('EINVAL', { reason });
     }
     if (overlay.inode === undefined) {
       overlay.inode = fstatSync(overlay.fd).ino;
