@@ -8,8 +8,13 @@ import type { Layer } from './layer.js';
 const HANDLE = NvdlaMemHandle.offsets.handle;
 const OFFSET = NvdlaMemHandle.offsets.offset;
 
+/** Numbers of a request as `Addresses.record` appends them: entry, offset, bytes, the device address it came to. */
+const REQUEST = 4;
+
 export class Addresses implements Disposable {
   readonly count: number;
+  /** When set, requests for device addresses are appended to it. */
+  record: number[] | undefined;
   readonly #list: DataView;
   readonly #lookup: (fd: number) => GemObject;
   readonly #space: AddressSpace;
@@ -52,13 +57,25 @@ export class Addresses implements Disposable {
     if (start + bytes > gem.size || start >= gem.size) {
       layer.reject(`${field}.size`, `${start} + ${bytes} bytes of a buffer of ${gem.size}`);
     }
-    let iova = this.#iovas[index]!;
-    if (iova < 0) {
-      iova = this.#space.map(gem, 'read-write');
-      this.#iovas[index] = iova;
-      this.#mapped?.(iova, gem.size);
-    }
+    const iova = this.#map(index, gem);
+    this.record?.push(index, offset, bytes, iova + start);
     return iova + start;
+  }
+
+  /**
+   * Makes recorded requests again, on this list. False when one is refused or comes to another device address.
+   * @throws AccelError EBADF descriptor, ENOSPC no room in the address space
+   */
+  repeat(requests: Float64Array): boolean {
+    for (let i = 0; i < requests.length; i += REQUEST) {
+      const index = requests[i]!;
+      if (index >= this.count) return false;
+      const gem = this.#gem(index);
+      const start = this.#start(index) + requests[i + 1]!;
+      if (start + requests[i + 2]! > gem.size || start >= gem.size) return false;
+      if (this.#map(index, gem) + start !== requests[i + 3]!) return false;
+    }
+    return true;
   }
 
   /**
@@ -91,6 +108,16 @@ export class Addresses implements Disposable {
       this.#space.unmap(this.#gems[i]!);
     }
     for (const gem of this.#held.splice(0)) gem.put();
+  }
+
+  #map(index: number, gem: GemObject): number {
+    let iova = this.#iovas[index]!;
+    if (iova < 0) {
+      iova = this.#space.map(gem, 'read-write');
+      this.#iovas[index] = iova;
+      this.#mapped?.(iova, gem.size);
+    }
+    return iova;
   }
 
   /** Descriptors that no layer names are never looked at, as in the kernel. */

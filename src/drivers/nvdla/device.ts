@@ -146,7 +146,7 @@ export class NvdlaDevice {
     const accel = this.#accel!;
     if (accel.trace.enabled)
       accel.trace.emit(TraceStep.doorbell, { device: accel.name, job: job.id, name: 'nvdla' });
-    this.#setMask(task.graph?.usesFetchEvents === true ? 0 : FETCH_BITS);
+    this.#setMask(task.encoding?.graph.usesFetchEvents === true ? 0 : FETCH_BITS);
     // Masked fetch bits of the last task are still up; a group armed now must not take them for its own.
     this.#acknowledge();
     this.#engine.start(task, busy);

@@ -6,7 +6,7 @@ import { interruptBit, OpEvent, OpType, STAT_BYTES } from '../../hw/nvdla/index.
 import { EDGES, FUSED_PARENT, type Graph } from './graph.js';
 import type { Hardware } from './hardware.js';
 import type { Processor } from './processor.js';
-import type { Task } from './task.js';
+import type { Encoding, Task } from './task.js';
 
 /** One of a processor's two register groups. */
 class Group {
@@ -76,6 +76,7 @@ export class Engine {
   readonly #slots: readonly Slot[];
   readonly #ended: TaskEnded;
   #task: Task | undefined;
+  #encoding!: Encoding;
   #graph!: Graph;
   /** Layers to go. */
   #left = 0;
@@ -124,10 +125,12 @@ export class Engine {
     this.#task = task;
     this.#client = client;
     this.#error = undefined;
-    this.#left = task.graph === undefined ? 0 : task.graph.types.length;
-    if (task.graph !== undefined) {
-      this.#graph = task.graph;
-      task.graph.rewind();
+    const { encoding } = task;
+    this.#left = encoding === undefined ? 0 : encoding.graph.types.length;
+    if (encoding !== undefined) {
+      this.#encoding = encoding;
+      this.#graph = encoding.graph;
+      this.#graph.rewind();
       try {
         for (const slot of this.#slots) {
           const head = task.heads[slot.type]!;
@@ -254,14 +257,13 @@ export class Engine {
   /** Puts a layer into a free group; programs it unless it must wait for the other one. */
   #take(slot: Slot, node: number): void {
     const { processor, groups } = slot;
-    const task = this.#task!;
     const [a, b] = groups;
     const bothFree = a.node === -1 && b.node === -1;
     const group = bothFree ? groups[processor.consumer() as 0 | 1] : a.node === -1 ? a : b;
     const other = group === a ? b : a;
     group.node = node;
     group.pending = true;
-    group.rdma = task.rdma[node] === 1;
+    group.rdma = this.#encoding.rdma[node] === 1;
     // The read DMA counts its groups by itself: layers that do not use it take none.
     group.rdmaGroup = other.node !== -1 && other.rdma ? 1 - other.rdmaGroup : processor.rdmaConsumer();
     slot.tail = node;
@@ -273,20 +275,18 @@ export class Engine {
    * while it runs; BDMA's two groups share their registers and its command slots.
    */
   #ready(slot: Slot, group: Group): boolean {
-    const task = this.#task!;
     const other = slot.groups[group.id === 0 ? 1 : 0];
     if (slot.type === OpType.BDMA) {
       if (other.node !== -1 && !other.active) return false;
-      return slot.processor.freeSlots() >= task.slots[group.node]!;
+      return slot.processor.freeSlots() >= this.#encoding.slots[group.node]!;
     }
-    const lut = task.luts[group.node]!;
+    const lut = this.#encoding.luts[group.node]!;
     if (lut === -1 || other.lut === lut) return true;
     return other.lut === -1 && !other.active;
   }
 
   #program(slot: Slot, group: Group): void {
     const { processor } = slot;
-    const task = this.#task!;
     const { node } = group;
     processor.select(group.id, group.rdmaGroup);
     if (!processor.idle(group.id)) {
@@ -296,8 +296,9 @@ export class Engine {
       });
     }
     group.programming = true;
-    group.lut = task.luts[node]!;
-    task.program.play(this.#hardware.io, task.starts[node]!, task.starts[node + 1]!);
+    group.lut = this.#encoding.luts[node]!;
+    const { program, starts } = this.#encoding;
+    program.play(this.#hardware.io, starts[node]!, starts[node + 1]!);
     group.pending = false;
     this.#tell(node, OpEvent.PROGRAMMED);
     group.programming = false;
@@ -313,7 +314,7 @@ export class Engine {
     slot.busy.start(now);
     this.#client[slot.type]!.start(now);
     group.startedAt = now;
-    if (slot.type === OpType.BDMA && task.slots[node] === 0) {
+    if (slot.type === OpType.BDMA && this.#encoding.slots[node] === 0) {
       // Nothing to launch, so no interrupt would come.
       group.events |= COMPLETED;
     } else {

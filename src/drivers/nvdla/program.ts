@@ -12,10 +12,6 @@ export class RegisterProgram {
     return this.#length;
   }
 
-  clear(): void {
-    this.#length = 0;
-  }
-
   /** Appends a write. `value` is taken modulo 2^32. */
   put(unit: { readonly base: number }, register: Register, value: number): void {
     if (this.#length === this.#words.length) this.#grow();

@@ -11,6 +11,7 @@ import {
   SURFACE_BYTES,
 } from '../../hw/nvdla/index.js';
 import type { Addresses } from './addresses.js';
+import { Encodings } from './encodings.js';
 import { Graph } from './graph.js';
 import type { Hardware } from './hardware.js';
 import { Layer, type RoiInput } from './layer.js';
@@ -25,50 +26,51 @@ const ROI_BYTES = 16;
 const layerNames = ['bdma', 'conv', 'sdp', 'pdp', 'cdp', 'rubik'] as const;
 const at = NetworkDesc.offsets;
 
+/** What a task's descriptors come to. Read only once it is made, but for the counts of the graph. */
+export interface Encoding {
+  readonly graph: Graph;
+  readonly program: RegisterProgram;
+  /** Per layer: its part of the program [starts[n], starts[n + 1]). */
+  readonly starts: Uint32Array;
+  readonly rdma: Uint8Array;
+  /** Lookup table index, -1 for none. */
+  readonly luts: Int16Array;
+  /** BDMA commands. */
+  readonly slots: Uint8Array;
+}
+
 export class Task implements Disposable {
   readonly addresses: Addresses;
-  readonly program: RegisterProgram;
   readonly heads = new Int16Array(OP_TYPES);
   /** Undefined for a task without layers. */
-  graph: Graph | undefined;
-  /** Per layer: its part of the program [starts[n], starts[n + 1]). */
-  starts = new Uint32Array(1);
-  rdma = new Uint8Array(0);
-  /** Lookup table index, -1 for none. */
-  luts = new Int16Array(0);
-  /** BDMA commands. */
-  slots = new Uint8Array(0);
+  encoding: Encoding | undefined;
   /** DRAM offset of the statistics records, -1 when the client wants none. */
   statistics = -1;
 
-  readonly #programs: RegisterProgram[];
-
-  /** Takes a program out of `programs`, or makes one, and gives it back on dispose. */
-  constructor(addresses: Addresses, programs: RegisterProgram[]) {
+  constructor(addresses: Addresses) {
     this.addresses = addresses;
-    this.program = programs.pop() ?? new RegisterProgram();
-    this.#programs = programs;
   }
 
   /** Unmaps the task's buffers. Once; the hardware must be done with it. */
   [Symbol.dispose](): void {
     this.addresses[Symbol.dispose]();
-    this.program.clear();
-    this.#programs.push(this.program);
   }
 }
 
-/** Reads and checks tasks of one device. */
+/**
+ * Reads and checks tasks of one device. A program submits the same descriptors again and again, so what they came to
+ * is kept, beside a copy of them: compared word for word it takes a fraction of encoding them.
+ */
 export class TaskReader {
   readonly #view: DataView;
   readonly #processors: readonly Processor[];
   readonly #layer: Layer;
-  /** Not in use: tasks come and go, their buffers stay. As many as there were tasks at a time. */
-  readonly #programs: RegisterProgram[] = [];
+  readonly #kept: Encodings<Encoding>;
 
   /** `processors` by op_type. */
   constructor(hardware: Hardware, processors: readonly Processor[]) {
     this.#view = hardware.memory.view;
+    this.#kept = new Encodings(hardware.memory.words);
     this.#processors = processors;
     this.#layer = new Layer(hardware.config, this.#view);
   }
@@ -78,7 +80,7 @@ export class TaskReader {
    * @throws AccelError EINVAL with the field at fault, EBADF for an entry that is no dma-buf, ENOSPC
    */
   read(addresses: Addresses): Task {
-    const task = new Task(addresses, this.#programs);
+    const task = new Task(addresses);
     try {
       this.#read(task);
     } catch (error) {
@@ -142,17 +144,39 @@ export class TaskReader {
       addresses.hold(statistics);
     }
 
-    const graph = new Graph(view, edges, layers, rois, task.heads);
-    task.graph = graph;
-    task.starts = new Uint32Array(nodes + 1);
-    task.rdma = new Uint8Array(nodes);
-    task.luts = new Int16Array(nodes);
-    task.slots = new Uint8Array(nodes);
+    const records = [
+      { at: network, bytes: NetworkDesc.size },
+      { at: operations, bytes: nodes * OPERATION_BYTES },
+      { at: surfaces, bytes: nodes * SURFACE_BYTES },
+      { at: edges, bytes: nodes * CommonOpDesc.size },
+      { at: luts, bytes: lutCount * LUT_BYTES },
+    ];
+    // Regions of interest are the client's to change, and are not among the records.
+    const keep = input === undefined;
+    task.encoding = keep ? this.#kept.find(records, addresses) : undefined;
+    if (task.encoding !== undefined) return;
+
     const layer = this.#layer;
     layer.addresses = addresses;
     layer.roiInput = input;
     layer.luts = luts;
     layer.lutCount = lutCount;
+    addresses.record = keep ? [] : undefined;
+    const graph = new Graph(view, edges, layers, rois, task.heads);
+    task.encoding = this.#encode(graph, operations, surfaces);
+    if (addresses.record !== undefined) this.#kept.keep(records, addresses.record, task.encoding);
+    addresses.record = undefined;
+  }
+
+  #encode(graph: Graph, operations: number, surfaces: number): Encoding {
+    const { layers } = graph;
+    const nodes = graph.types.length;
+    const program = new RegisterProgram();
+    const starts = new Uint32Array(nodes + 1);
+    const rdma = new Uint8Array(nodes);
+    const luts = new Int16Array(nodes);
+    const slots = new Uint8Array(nodes);
+    const layer = this.#layer;
     for (let node = 0; node < nodes; node++) {
       const type = graph.types[node]!;
       layer.name = layerNames[type]!;
@@ -163,11 +187,12 @@ export class TaskReader {
       layer.rdma = false;
       layer.lut = -1;
       layer.slots = 0;
-      this.#processors[type]!.encode(layer, task.program);
-      task.starts[node + 1] = task.program.length;
-      task.rdma[node] = layer.rdma ? 1 : 0;
-      task.luts[node] = layer.lut;
-      task.slots[node] = layer.slots;
+      this.#processors[type]!.encode(layer, program);
+      starts[node + 1] = program.length;
+      rdma[node] = layer.rdma ? 1 : 0;
+      luts[node] = layer.lut;
+      slots[node] = layer.slots;
     }
+    return { graph, program, starts, rdma, luts, slots };
   }
 }
