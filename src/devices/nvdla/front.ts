@@ -17,6 +17,7 @@ import { cubeLayout, CommandWriter, operation } from './engine/command.js';
 import { BAND_BYTES, resultWord } from './engine/index.js';
 import { Glb } from './glb.js';
 import { LutTables } from './lut.js';
+import { KeptCommands } from './plan/kept.js';
 import { planCdp } from './plan/cdp.js';
 import { planConv, text } from './plan/conv.js';
 import { planPdp, planPdpSource, pdpShape } from './plan/pdp.js';
@@ -55,6 +56,7 @@ export class NvdlaDevice implements VirtualDevice {
   readonly #luts: Luts;
   readonly #engines: Readonly<Record<EngineName, EngineHandle>>;
   readonly #writer: CommandWriter;
+  readonly #kept = new KeptCommands();
   readonly #complained = new Set<number>();
   /** Operations in flight, to be given back at a reset. */
   readonly #plans = new Set<Plan>();
@@ -245,8 +247,14 @@ export class NvdlaDevice implements VirtualDevice {
   #launch(engine: EngineName, units: readonly Unit[], write: (plan: Plan) => void): void {
     for (const unit of units) unit.running = true;
     const plan = new Plan(this.#port, this.config, this.#units, this.#luts, this.#writer);
+    let command: Int32Array | undefined;
     try {
-      write(plan);
+      command = this.#kept.find(units, plan);
+      if (command === undefined) {
+        write(plan);
+        command = this.#writer.take();
+        this.#kept.keep(units, plan, command);
+      }
     } catch (error) {
       this.#writer.take();
       plan.release();
@@ -257,7 +265,7 @@ export class NvdlaDevice implements VirtualDevice {
       return;
     }
     this.#plans.add(plan);
-    this.#engines[engine].submit(this.#writer.take(), (result) => this.#complete(plan, units, result));
+    this.#engines[engine].submit(command, (result) => this.#complete(plan, units, result));
   }
 
   #complete(plan: Plan, units: readonly Unit[], result: Int32Array): void {

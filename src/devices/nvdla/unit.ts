@@ -44,6 +44,8 @@ export class Unit<T extends RegisterTable = RegisterTable> {
   readonly #masks: Uint32Array;
   readonly #handlers: (UnitHandler | undefined)[];
   readonly #options: UnitOptions<T>;
+  /** Indices of registers that a program writes and that do nothing by themselves, grouped ones first. */
+  readonly #plain: readonly [grouped: Uint16Array, single: Uint16Array];
   #producer = 0;
 
   constructor(options: UnitOptions<T>) {
@@ -81,6 +83,12 @@ export class Unit<T extends RegisterTable = RegisterTable> {
       this.#masks[index] = register.writeMask;
       this.#handlers[index] = options.handlers?.[register.name] ?? (grouped ? own[register.name] : undefined);
     }
+    const plain = all.filter(
+      (register) => register.writeMask !== 0 && this.#handlers[register.at >> 2] === undefined,
+    );
+    const indices = (kind: number): Uint16Array =>
+      Uint16Array.from(plain.map(({ at }) => at >> 2).filter((index) => this.#kinds[index] === kind));
+    this.#plain = [indices(GROUPED), indices(SINGLE)];
     this.reset();
   }
 
@@ -151,6 +159,20 @@ export class Unit<T extends RegisterTable = RegisterTable> {
     const { at } = this.table[register];
     const index = at >> 2;
     this.#words[this.#kinds[index] === GROUPED ? this.consumer * this.#count + index : index] = value;
+  }
+
+  /** How many words `programmed` copies. */
+  get programmedWords(): number {
+    return this.#plain[0].length + this.#plain[1].length;
+  }
+
+  /** Copies what the consumer group is programmed with to `words` from `at` on. Returns the end. */
+  programmed(words: Uint32Array, at: number): number {
+    const [grouped, single] = this.#plain;
+    const base = this.consumer * this.#count;
+    for (const index of grouped) words[at++] = this.#words[base + index];
+    for (const index of single) words[at++] = this.#words[index];
+    return at;
   }
 
   /** The operation of the consumer group is over. Returns the group it was. */

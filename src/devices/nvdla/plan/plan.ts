@@ -21,6 +21,14 @@ export interface Luts {
   readonly cdp: LutTables;
 }
 
+/** A range an operation asked for, and where in DRAM it was. */
+export interface MapRequest {
+  readonly iova: number;
+  readonly bytes: number;
+  readonly access: 'read' | 'write';
+  readonly address: number;
+}
+
 /** What planners work with, and what an operation holds while it runs. */
 export class Plan {
   readonly config: NvdlaConfig;
@@ -30,6 +38,8 @@ export class Plan {
   readonly #port: DevicePort;
   readonly #spans: DmaSpan[] = [];
   readonly #buffers: number[] = [];
+  /** In the order they were made. */
+  readonly requests: MapRequest[] = [];
 
   constructor(port: DevicePort, config: NvdlaConfig, units: Units, luts: Luts, writer: CommandWriter) {
     this.#port = port;
@@ -47,7 +57,9 @@ export class Plan {
     const span = this.#port.dma.map(iova, bytes, access);
     if (span === undefined) throw new Faulted();
     this.#spans.push(span);
-    return span.address;
+    const { address } = span;
+    this.requests.push({ iova, bytes, access, address });
+    return address;
   }
 
   /** The DRAM side of a feature cube; `pixel` is the bytes of one atom of it. */
@@ -70,10 +82,16 @@ export class Plan {
     return address;
   }
 
+  /** Memory of the device's own is in use: where it is says nothing about the next time. */
+  get ownsMemory(): boolean {
+    return this.#buffers.length > 0;
+  }
+
   /** Gives everything back; writes through copies reach memory here. */
   release(): void {
     for (const span of this.#spans.splice(0)) span.release();
     for (const address of this.#buffers.splice(0)) this.#port.memory.free(address);
+    this.requests.length = 0;
   }
 
   /** Only int8 is modelled so far. */
