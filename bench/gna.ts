@@ -1,10 +1,12 @@
-// How fast is each kind of GNA layer, in the engine? Against plain loops over typed arrays in the same run.
+// How fast is each kind of GNA layer, in the engine? Against plain loops over typed arrays in the same run, or the figures of
+// another program. CPU time of one thread.
 // Not the whole path: commands go to the engine, without registers and page tables.
 import { readFileSync } from 'node:fs';
 import { compileModule, instantiate, sharedMemory } from '../src/base/wasm.js';
 import { encode, type Operation } from '../src/devices/gna/command.js';
 import { createGnaEngine, SCRATCH_BYTES } from '../src/devices/gna/engine.js';
-import { best, print, type Row } from './harness.js';
+import { readFigures, writeFigures } from './figures.js';
+import { bestCpu, print, type Row } from './harness.js';
 
 const INPUT = 1 << 20;
 const WEIGHTS = 2 << 20;
@@ -315,8 +317,16 @@ function fillSegments(count: number): void {
   }
 }
 
-/** Prints the rate of each kind of layer, and how often faster than the plain loop it is. */
-export async function gna(): Promise<void> {
+export interface GnaOptions {
+  /** Figures to compare with, in G MAC/s or G elements/s, by the names of the layers. Without: the plain loop. */
+  readonly peer?: string | undefined;
+  /** Where to leave ours. */
+  readonly out?: string | undefined;
+}
+
+/** Prints the rate of each kind of layer, and how often faster than the peer it is. */
+export async function gna({ peer: peerFile, out }: GnaOptions): Promise<void> {
+  const peer = peerFile === undefined ? undefined : readFigures(peerFile);
   const module = compileModule(readFileSync(new URL('../kernels/gna.wasm', import.meta.url)));
   const engine = createGnaEngine({
     memory,
@@ -390,6 +400,7 @@ export async function gna(): Promise<void> {
     () => gmm(2),
   );
   const rows: Row[] = [];
+  const rates: Record<string, number> = {};
   for (const make of layers) {
     fillSegments(64);
     const layer = make();
@@ -399,17 +410,20 @@ export async function gna(): Promise<void> {
     const command = new Int32Array(64);
     const result = new Int32Array(16);
     const run = command.subarray(0, encode(layer.operation, fields, command));
-    const ours = await best(() => engine.execute(run, result));
-    const plain = await best(layer.plain(), 3, 1);
-    const rate = (ms: number): string => `${(layer.work / ms / 1e6).toFixed(2)} ${layer.unit}`;
+    const rateOf = (run: () => void, runs?: number): number => layer.work / bestCpu(run, runs) / 1e6;
+    const ours = rateOf(() => engine.execute(run, result));
+    rates[layer.what] = ours;
+    const theirs = peer === undefined ? rateOf(layer.plain(), 3) : peer.figures[layer.what];
+    if (theirs === undefined) continue;
     rows.push({
       what: layer.what,
-      ours: rate(ours),
-      peer: rate(plain),
-      peerName: 'plain loop',
-      ratio: plain / ours,
+      ours: `${ours.toFixed(2)} ${layer.unit}`,
+      peer: `${theirs.toFixed(2)} ${layer.unit}`,
+      peerName: peer?.name ?? 'plain loop',
+      ratio: ours / theirs,
       aim: '> 1',
     });
   }
   print('GNA layers in the engine, one thread', rows);
+  if (out !== undefined) writeFigures(out, { name: 'accel', figures: rates });
 }

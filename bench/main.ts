@@ -1,5 +1,7 @@
 // Runs the benchmarks; each prints a ratio against a named peer in the same run. `npm run bench -- job` runs one.
+// `-- gna --peer FILE` compares with the figures of another program (bench/figures.ts), `--out FILE` leaves ours for another run.
 // Not a test: no time is asserted.
+import { parseArgs } from 'node:util';
 import { conv } from './conv.js';
 import { gna } from './gna.js';
 import { job } from './job.js';
@@ -7,9 +9,19 @@ import { mmio } from './mmio.js';
 import { models } from './models.js';
 import { scale } from './scale.js';
 
-const benchmarks: Readonly<Record<string, () => Promise<void>>> = { mmio, job, scale, conv, models, gna };
+const { values: options, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: { peer: { type: 'string' }, out: { type: 'string' } },
+});
+const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
+  mmio,
+  job,
+  scale,
+  conv,
+  models,
+  gna: () => gna(options),
+};
 
-const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => benchmarks[name] === undefined);
 if (unknown.length > 0) {
   console.error(`no benchmark ${unknown.join(', ')}: there are ${Object.keys(benchmarks).join(', ')}`);
