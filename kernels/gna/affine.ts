@@ -181,99 +181,163 @@ export function affine(command: usize, scratch: usize): i32 {
   return saturated();
 }
 
-/** Lanes where p + b leaves int32: all ones. */
+/** Lanes of p + b, each clamped to int32; which were is kept in `clampedLanes`, but for lanes that are 0 in `counted`. */
+let clampedLanes: v128 = i32x4.splat(0);
+
 // @ts-ignore: decorator
 @inline
-function overflows(p: v128, b: v128): v128 {
+function clampedSum(p: v128, b: v128, counted: v128): v128 {
   const sum = i32x4.add(p, b);
-  return i32x4.shr_s(v128.and(v128.xor(p, sum), v128.xor(b, sum)), 31);
-}
-
-/** p + b, or where it overflows the nearest int32. */
-// @ts-ignore: decorator
-@inline
-function clampedSum(p: v128, b: v128, over: v128): v128 {
+  const over = i32x4.shr_s(v128.and(v128.xor(p, sum), v128.xor(b, sum)), 31);
   const limit = v128.xor(i32x4.shr_s(p, 31), i32x4.splat(i32.MAX_VALUE));
-  return v128.bitselect(limit, i32x4.add(p, b), over);
-}
-
-// @ts-ignore: decorator
-@inline
-function fourInputs(at: usize, bytes: i32): v128 {
-  if (bytes == 2) return v128.load16x4_s(at);
-  return i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(at)));
-}
-
-/** out[m][n] = bias[m] + w[m] * in[m][n]. Returns 1 when something saturated. */
-export function diagonal(command: usize, scratch: usize): i32 {
-  const p = changetype<Affine>(command);
-  clearSaturated();
-  let clamped = i32x4.splat(0);
-  const lowLanes = laneMask(p.groups);
-  const highLanes = laneMask(p.groups - 4);
-  if (p.outputBytes != 0) pwlPrepare(p.segments, p.segmentCount, scratch, p.outputs * p.groups);
-  const tile = scratch + TILE;
-  const bytes = p.outputBytes == 0 ? 4 : p.outputBytes;
-  const groups = p.groups;
-  const inputBytes = p.inputBytes;
-  const lineBytes = <usize>(groups * inputBytes);
-  // A row reads and writes up to 8 elements; the rows that would go past the end come one element at a time.
-  const safe = p.outputs - 8;
-  let from = <usize>p.input;
-  let to = <usize>p.output;
-  let filled: i32 = 0;
-  for (let m: i32 = 0; m < p.outputs; m++) {
-    const w = p.weightBytes == 1
-      ? <i32>load<i8>(<usize>p.weights + <usize>m)
-      : <i32>load<i16>(<usize>p.weights + (<usize>m << 1));
-    // At most 2^15 * 2^15, or 2^7 * 255 * 2^15: products fit 32 bits.
-    const factor = w * <i32>multiplierAt(p.scale, m);
-    const bias = biasAt(p.bias, p.biasStride, p.biasBytes, m);
-    const at = tile + (<usize>filled << 2);
-    if (m < safe) {
-      const f = i32x4.splat(factor);
-      const b = i32x4.splat(bias);
-      if (groups == 1) {
-        const x = inputBytes == 1 ? <i32>load<i8>(from) : <i32>load<i16>(from);
-        store<i32>(at, sat32(<i64>bias + <i64>(factor * x)));
-      } else {
-        // Lanes past the row's last hold the next row's inputs: they neither count nor stay.
-        const low = i32x4.mul(f, fourInputs(from, inputBytes));
-        let over = overflows(low, b);
-        v128.store(at, clampedSum(low, b, over));
-        clamped = v128.or(clamped, v128.and(over, lowLanes));
-        if (groups > 4) {
-          const high = i32x4.mul(f, fourInputs(from + 4 * inputBytes, inputBytes));
-          over = overflows(high, b);
-          v128.store(at, clampedSum(high, b, over), 16);
-          clamped = v128.or(clamped, v128.and(over, highLanes));
-        }
-      }
-    } else {
-      for (let n: i32 = 0; n < groups; n++) {
-        const x = inputBytes == 1
-          ? <i32>load<i8>(from + <usize>n)
-          : <i32>load<i16>(from + (<usize>n << 1));
-        store<i32>(at + (<usize>n << 2), sat32(<i64>bias + <i64>(factor * x)));
-      }
-    }
-    from += lineBytes;
-    filled += groups;
-    if (filled + 8 > TILE_SUMS || m == p.outputs - 1) {
-      if (p.outputBytes == 0) memory.copy(to, tile, <usize>filled << 2);
-      else activate(tile, filled, to, p.outputBytes);
-      to += <usize>(filled * bytes);
-      filled = 0;
-    }
-  }
-  if (v128.any_true(clamped)) noteSaturated();
-  return saturated();
+  clampedLanes = v128.or(clampedLanes, v128.and(over, counted));
+  return v128.bitselect(limit, sum, over);
 }
 
 // @ts-ignore: decorator
 @inline
 function laneMask(lanes: i32): v128 {
   return i32x4.gt_s(i32x4.splat(lanes), i32x4(0, 1, 2, 3));
+}
+
+// @ts-ignore: decorator
+@inline
+function eight<T>(at: usize): v128 {
+  return sizeof<T>() == 1 ? v128.load8x8_s(at) : v128.load(at);
+}
+
+/** A row's weight times its multiplier: within int16, as is |w| up to 128 times 255. */
+// @ts-ignore: decorator
+@inline
+function factorAt(p: Affine, row: i32): i32 {
+  const w = p.weightBytes == 1
+    ? <i32>load<i8>(<usize>p.weights + <usize>row)
+    : <i32>load<i16>(<usize>p.weights + (<usize>row << 1));
+  return p.scale == 0 ? w : w * <i32>load<u8>(<usize>p.scale + (<usize>row << 3));
+}
+
+/** A bias that no product of 16-bit factors takes out of int32. */
+// @ts-ignore: decorator
+@inline
+function isSmall(bias: i32): bool {
+  return <u32>bias + (1 << 30) - 1 < 0x7fffffff;
+}
+
+/** Rows `from` to `end` of a batch to int32 at `to`. Reads and writes eight elements a row, whatever the batch. */
+// @ts-ignore: decorator
+@inline
+function diagonalRows<I>(p: Affine, from: i32, end: i32, to: usize): void {
+  const groups = p.groups;
+  const pitch = <usize>groups * sizeof<I>();
+  const lowLanes = laneMask(groups);
+  const highLanes = laneMask(groups - 4);
+  let x = <usize>p.input + <usize>from * pitch;
+  for (let m = from; m < end; m++) {
+    const f = i16x8.splat(<i16>factorAt(p, m));
+    const bias = biasAt(p.bias, p.biasStride, p.biasBytes, m);
+    const b = i32x4.splat(bias);
+    const v = eight<I>(x);
+    const low = i32x4.extmul_low_i16x8_s(v, f);
+    const high = i32x4.extmul_high_i16x8_s(v, f);
+    if (isSmall(bias)) {
+      v128.store(to, i32x4.add(low, b));
+      v128.store(to, i32x4.add(high, b), 16);
+    } else {
+      // Lanes past the row's last hold the next row's inputs: they neither count nor stay.
+      v128.store(to, clampedSum(low, b, lowLanes));
+      v128.store(to, clampedSum(high, b, highLanes), 16);
+    }
+    x += pitch;
+    to += <usize>groups << 2;
+  }
+}
+
+/** Rows `from` to `end`, a multiple of eight, of a single vector to int32 at `to`. */
+// @ts-ignore: decorator
+@inline
+function diagonalVector<I, W>(p: Affine, from: i32, end: i32, to: usize): void {
+  const plain = p.biasBytes == 4 && p.biasStride == 4;
+  const all = i32x4.splat(-1);
+  for (let m = from; m < end; m += 8) {
+    let f = eight<W>(<usize>p.weights + <usize>m * sizeof<W>());
+    if (p.scale != 0) {
+      const s = <usize>p.scale + (<usize>m << 3);
+      f = i16x8.mul(
+        f,
+        i16x8(
+          load<u8>(s), load<u8>(s, 8), load<u8>(s, 16), load<u8>(s, 24),
+          load<u8>(s, 32), load<u8>(s, 40), load<u8>(s, 48), load<u8>(s, 56),
+        ),
+      );
+    }
+    const v = eight<I>(<usize>p.input + <usize>m * sizeof<I>());
+    v128.store(to, clampedSum(i32x4.extmul_low_i16x8_s(v, f), fourBiases(p, m, plain), all));
+    v128.store(to, clampedSum(i32x4.extmul_high_i16x8_s(v, f), fourBiases(p, m + 4, plain), all), 16);
+    to += 32;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function fourBiases(p: Affine, row: i32, plain: bool): v128 {
+  if (plain) return v128.load(<usize>p.bias + (<usize>row << 2));
+  return i32x4(
+    biasAt(p.bias, p.biasStride, p.biasBytes, row),
+    biasAt(p.bias, p.biasStride, p.biasBytes, row + 1),
+    biasAt(p.bias, p.biasStride, p.biasBytes, row + 2),
+    biasAt(p.bias, p.biasStride, p.biasBytes, row + 3),
+  );
+}
+
+/** out[m][n] = bias[m] + w[m] * in[m][n]. Returns 1 when something saturated. */
+export function diagonal(command: usize, scratch: usize): i32 {
+  const p = changetype<Affine>(command);
+  clearSaturated();
+  clampedLanes = i32x4.splat(0);
+  if (p.outputBytes != 0) pwlPrepare(p.segments, p.segmentCount, scratch, p.outputs * p.groups);
+  const tile = scratch + TILE;
+  const bytes = p.outputBytes == 0 ? 4 : p.outputBytes;
+  const groups = p.groups;
+  const inputBytes = p.inputBytes;
+  // Seven sums may be written past the tile's last.
+  const tileRows = ((TILE_SUMS - 8) / groups) & ~7;
+  let to = <usize>p.output;
+  for (let first: i32 = 0; first < p.outputs; first += tileRows) {
+    const end = min(first + tileRows, p.outputs);
+    let m: i32;
+    if (groups == 1) {
+      m = first + ((end - first) & ~7);
+      if (p.weightBytes == 1) {
+        if (inputBytes == 1) diagonalVector<i8, i8>(p, first, m, tile);
+        else diagonalVector<i16, i8>(p, first, m, tile);
+      } else if (inputBytes == 1) {
+        diagonalVector<i8, i16>(p, first, m, tile);
+      } else {
+        diagonalVector<i16, i16>(p, first, m, tile);
+      }
+    } else {
+      // The last rows come one element at a time: eight would go past the end of the input.
+      m = max(min(end, p.outputs - 8), first);
+      if (inputBytes == 1) diagonalRows<i8>(p, first, m, tile);
+      else diagonalRows<i16>(p, first, m, tile);
+    }
+    for (; m < end; m++) {
+      const factor = factorAt(p, m);
+      const bias = <i64>biasAt(p.bias, p.biasStride, p.biasBytes, m);
+      const x = <usize>p.input + <usize>(m * groups * inputBytes);
+      const at = tile + (<usize>((m - first) * groups) << 2);
+      for (let n: i32 = 0; n < groups; n++) {
+        const v = inputBytes == 1 ? <i32>load<i8>(x + <usize>n) : <i32>load<i16>(x + (<usize>n << 1));
+        store<i32>(at + (<usize>n << 2), sat32(bias + <i64>(factor * v)));
+      }
+    }
+    const count = (end - first) * groups;
+    if (p.outputBytes == 0) memory.copy(to, tile, <usize>count << 2);
+    else activate(tile, count, to, p.outputBytes);
+    to += <usize>(count * bytes);
+  }
+  if (v128.any_true(clampedLanes)) noteSaturated();
+  return saturated();
 }
 
 /** Step by step: inputs, then what the feedback holds by then, as one vector. Returns 1 when something saturated. */
