@@ -115,6 +115,14 @@ export interface VirtualDevice {
   registers(): RegisterStatus[];
 }
 
+/** How a large command becomes parts that threads compute side by side, with the same bytes in memory afterwards. */
+export interface Parallel {
+  /** At most `parts` commands, or undefined when it would not pay. Each has its own scratch. */
+  split(engine: string, command: Int32Array, parts: number): readonly Int32Array[] | undefined;
+  /** The result of the whole, made in `results[0]`. */
+  join(results: readonly Int32Array[]): void;
+}
+
 /** How a machine makes a model: the constructor, its engines, and where it sits. */
 export interface DeviceModel {
   /** `nvdla`: also the name of its kernel module and of its engine factory. */
@@ -132,6 +140,8 @@ export interface DeviceModel {
   readonly faults?: readonly ('ecc' | 'firmware-crash')[];
   /** Bytes of scratch that the engine of this name needs. */
   scratchBytes(engine: string): number;
+  /** Absent when commands are always computed by one thread. */
+  readonly parallel?: Parallel;
   /**
    * For models of other packages: URL of the module that exports this object as `model`, so that a thread can load its
    * engine. Absent: the model is one of ours, or its engines only run inline.

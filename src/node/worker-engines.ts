@@ -1,5 +1,6 @@
-// Engines in worker threads: one thread per hardware unit, started with its first command.
-// Not a pool: an engine keeps its thread, so its packed operands stay in that core's cache.
+// Engines in worker threads: one per hardware unit, more for commands that can be split; started with their first command.
+// Not a pool: an engine keeps its threads, so its packed operands stay in that core's cache.
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { EngineDone, EngineHandle } from '../bus/port.js';
 import {
@@ -11,13 +12,17 @@ import {
 } from '../machine/engines.js';
 import { EngineRing, SLOTS } from './engine-ring.js';
 import type { EngineWorkerData } from './engine-worker.js';
+import { SplitEngine } from './split-engine.js';
+
+/** Threads of one engine at most: beyond, the hand-over and the operands packed once per thread eat what they win. */
+const MAX_WIDTH = 4;
 
 interface Pending {
   readonly command: Int32Array | undefined;
   readonly done: EngineDone;
 }
 
-class WorkerEngine implements EngineHandle {
+class EngineThread implements EngineHandle {
   readonly commandWords = COMMAND_WORDS;
   readonly #request: EngineRequest;
   readonly #kernels: Kernels;
@@ -125,20 +130,45 @@ class WorkerEngine implements EngineHandle {
 export class WorkerEngines implements EngineHost {
   readonly kind = 'worker';
   readonly #kernels: Kernels;
-  readonly #engines: WorkerEngine[] = [];
+  readonly #engines: EngineThread[] = [];
 
-  constructor(kernels: Kernels) {
+  /** Memory of threads beyond the first. */
+  readonly #scratch: (() => void)[] = [];
+  readonly #width: number;
+
+  /** `width`: how many threads may work on one command. */
+  constructor(kernels: Kernels, width = Math.min(MAX_WIDTH, availableParallelism())) {
     this.#kernels = kernels;
+    this.#width = width;
   }
 
   start(request: EngineRequest): EngineHandle {
-    const engine = new WorkerEngine(request, this.#kernels);
-    this.#engines.push(engine);
-    return engine;
+    const first = this.#thread(request);
+    const { parallel } = request.model;
+    if (parallel === undefined || this.#width < 2) return first;
+    const { memory, scratch } = request;
+    const other = (part: number): EngineHandle => {
+      const bytes = scratch.bytes;
+      const address = bytes > 0 ? memory.allocate(bytes) : 0;
+      if (bytes > 0) this.#scratch.push(() => memory.free(address));
+      return this.#thread({ ...request, name: `${request.name}.${part}`, scratch: { address, bytes } });
+    };
+    const unit = request.name.slice(request.name.lastIndexOf('/') + 1);
+    return new SplitEngine(first, other, {
+      split: (command) => parallel.split(unit, command, this.#width),
+      join: (results) => parallel.join(results),
+    });
+  }
+
+  #thread(request: EngineRequest): EngineThread {
+    const thread = new EngineThread(request, this.#kernels);
+    this.#engines.push(thread);
+    return thread;
   }
 
   [Symbol.dispose](): void {
     for (const engine of this.#engines) engine.stop();
     this.#engines.length = 0;
+    for (const free of this.#scratch.splice(0)) free();
   }
 }

@@ -13,8 +13,8 @@ import {
   type UnitName,
 } from '../../hw/nvdla/config.js';
 import { cfgrom } from './cfgrom.js';
-import { cubeLayout, CommandWriter, operation } from './engine/command.js';
-import { BAND_BYTES, resultWord } from './engine/index.js';
+import { cubeLayout, CommandWriter, operation, resultWord } from './engine/command.js';
+import { BAND_BYTES } from './engine/index.js';
 import { Glb } from './glb.js';
 import { LutTables } from './lut.js';
 import { KeptCommands } from './plan/kept.js';
@@ -217,13 +217,13 @@ export class NvdlaDevice implements VirtualDevice {
   }
 
   #planConv(plan: Plan, pdp: boolean): void {
-    plan.writer.word(operation.convolution);
+    plan.writer.word(operation.convolution).word(pdp ? 1 : 0);
     const conv = planConv(plan);
     const rowBytes = Math.ceil(conv.channels / this.config.atom) * this.config.atom * 4 * conv.width;
     plan.writer.word(rowBytes > BAND_BYTES ? plan.buffer(rowBytes) : 0);
+    plan.writer.word(0).word(conv.height);
     const sdp = planSdp(plan);
     if (text(conv) !== text(sdp)) throw new Refused(`SDP expects ${text(sdp)}, CACC gives ${text(conv)}`);
-    plan.writer.word(pdp ? 1 : 0);
     if (pdp) this.#planFlyingPdp(plan, sdp);
   }
 

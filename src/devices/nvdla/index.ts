@@ -2,6 +2,7 @@
 // Not a driver: it knows registers and memory only.
 import type { DeviceModel } from '../../bus/port.js';
 import { engine, scratchBytes } from './engine/index.js';
+import { parallel } from './engine/rows.js';
 import { createNvdla } from './front.js';
 
 export { NvdlaDevice } from './front.js';
@@ -12,5 +13,6 @@ export const nvdla: DeviceModel = {
   create: createNvdla,
   engine,
   scratchBytes,
+  parallel,
 };
 export { traceNames, type TraceNames } from './names.js';

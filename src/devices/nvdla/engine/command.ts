@@ -12,6 +12,9 @@ function zeros<L extends Layout>(layout: L): Values<L> {
 /** First word of a command. */
 export const operation = { convolution: 1, sdp: 2, pdp: 3, cdp: 4 } as const;
 
+/** Words of a result: status (0, or an errno when the layer is beyond the engine), saturated accumulator outputs, SDP's comparison found a difference. */
+export const resultWord = { status: 0, saturated: 1, unequal: 2 } as const;
+
 /** A feature cube in DRAM: strides in bytes. */
 export const cubeLayout = { address: 'u', line: 'u', surface: 'u' } as const;
 export type Cube = Values<typeof cubeLayout>;

@@ -12,6 +12,7 @@ import {
   noStage,
   operation,
   pdpLayout,
+  resultWord,
   sdpLayout,
   stageLayout,
   type Cube,
@@ -22,9 +23,6 @@ import type { ProcessorKernels } from './kernels.js';
 import { LUT_BYTES } from './lut.js';
 import { PDP_SCRATCH, pool } from './pdp.js';
 import { SDP_SCRATCH, SdpPath, type SdpProgram } from './sdp.js';
-
-/** Words of a result: status (0, or an errno when the layer is beyond the engine), saturated accumulator outputs, SDP's comparison found a difference. */
-export const resultWord = { status: 0, saturated: 1, unequal: 2 } as const;
 
 /** Rows of accumulator output that pass from the convolution to SDP at a time stay within this, when one row does. */
 export const BAND_BYTES = 1 << 20;
@@ -81,6 +79,7 @@ export function engine(context: EngineContext): Engine {
 
   /** Convolution, SDP and PDP behind it, a band of rows after the other. */
   function runConv(command: CommandReader, result: Int32Array): void {
+    const pdp = command.word() !== 0;
     const params = command.block(convLayout);
     let layer;
     try {
@@ -91,21 +90,23 @@ export function engine(context: EngineContext): Engine {
       return;
     }
     const own = command.word() >>> 0;
+    const first = command.word();
+    const last = command.word();
     const program = readSdp(command);
-    const { atom, width, height } = program.sdp;
+    const { atom, width } = program.sdp;
     const band = own === 0 ? scratch + place.band : own;
     // One row at least: a row that does not fit the band has a buffer of its own.
     const rows = own === 0 ? Math.max(1, Math.floor(BAND_TARGET / layer.outRowBytes)) : 1;
     const { kernels: live } = params;
     const path = new SdpPath(kernels, scratch + place.sdp, program);
     const line = width * atom * 4;
-    for (let y = 0; y < height; y += rows) {
-      const end = Math.min(y + rows, height);
+    for (let y = first; y < last; y += rows) {
+      const end = Math.min(y + rows, last);
       result[resultWord.saturated] += layer.run(y, end, band);
       path.rows({ address: band, line, surface: (end - y) * line, bytes: 4, kernels: live }, y, end);
     }
     result[resultWord.unequal] = path.unequal;
-    if (command.word() !== 0) runPdp(command, program.destination);
+    if (pdp) runPdp(command, program.destination);
   }
 
   function runCdp(command: CommandReader): void {
