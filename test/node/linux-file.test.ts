@@ -250,12 +250,12 @@ describe('threads that make calls', () => {
       file.ready(1).then(() => console.log('never'));
       setTimeout(() => process.exit(7), 100);`;
     const folder = mkdtempSync(join(tmpdir(), 'accel-exit-'));
-    const { status } = spawnSync(
+    const { status, signal, stdout, stderr } = spawnSync(
       process.execPath,
       ['--input-type=module', '-e', script, join(folder, 'fifo')],
       { timeout: 20000 },
     );
     rmSync(folder, { recursive: true });
-    assert.equal(status, 7);
+    assert.deepEqual([status, signal, String(stdout), String(stderr)], [7, null, '', '']);
   });
 });

@@ -26,6 +26,8 @@ class CallThread {
     this.#worker = new Worker(new URL('./call-thread.js', import.meta.url), {
       workerData: this.mail.buffer,
       name: 'calls',
+      // Options of the program's own main module, like --input-type, are not this one's.
+      execArgv: [],
     });
     this.#worker.on('error', (error) => {
       throw error;
