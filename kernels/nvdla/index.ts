@@ -1,6 +1,7 @@
 // Kernels of the NVDLA model: inner loops over DRAM addresses, called by src/devices/nvdla/engine.
 // Not a model: shapes, registers and order are the engine's business.
 export * from './cube';
+export * from './move';
 export * from './sdp';
 export * from './pdp';
 export * from './lut';

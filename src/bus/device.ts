@@ -51,6 +51,8 @@ export interface BusDevice {
   /** Calls `handler` while the line (or the message vector) is raised. Level: again after it returns if still raised. */
   irq(index: number, handler: () => void): Disposable;
   readonly dma: DmaMaster;
+  /** All masters of a device with several memory ports, each behind an IOMMU context of its own; `dma` is the first. */
+  readonly dmaPorts: readonly DmaMaster[];
   /**
    * Pulses the device's reset line (Linux: reset_control_reset): registers as after power-on, whatever ran is forgotten.
    * Absent where the board gives the device no such line.

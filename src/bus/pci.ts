@@ -12,7 +12,7 @@ import { busDevice, type Slot } from './platform.js';
 export function pciDevice(slot: Slot, identity: PciIdentity, barBase: number): PciDevice {
   const config = new PciConfig(identity, ({ memory, master }) => {
     slot.decode(memory);
-    slot.dma.enabled = master;
+    for (const dma of slot.dmaPorts) dma.enabled = master;
   });
   let at = barBase;
   identity.bars.forEach((size, i) => {

@@ -16,6 +16,8 @@ export interface SlotOptions {
   readonly memory: SystemMemory;
   readonly faults: FaultHooks;
   readonly irqs: number;
+  /** Memory ports of the device: 1 when not given. */
+  readonly dmaPorts?: number;
   /** The bus acts out memory errors: the model has no registers of its own for them. */
   readonly ecc?: boolean;
   engine(name: string): EngineHandle;
@@ -27,6 +29,7 @@ export interface SlotOptions {
 /** One place on a bus: the wires between a model and its driver. */
 export class Slot {
   readonly dma: DmaPath;
+  readonly dmaPorts: readonly DmaPath[];
   readonly irqs: readonly Irq[];
   readonly port: DevicePort;
   readonly name: string;
@@ -37,6 +40,11 @@ export class Slot {
     const { clock, memory, faults } = options;
     this.name = options.name;
     this.dma = new DmaPath(memory, faults, options.ecc);
+    const others = (options.dmaPorts ?? 1) - 1;
+    this.dmaPorts = [
+      this.dma,
+      ...Array.from({ length: others }, () => new DmaPath(memory, faults, options.ecc)),
+    ];
     this.irqs = Array.from(
       { length: options.irqs },
       (_, i) =>
@@ -49,6 +57,7 @@ export class Slot {
     );
     this.port = {
       dma: this.dma,
+      dmaPorts: this.dmaPorts,
       irq: (index) => this.line(index),
       engine: options.engine,
       clock,
@@ -107,7 +116,7 @@ export class Slot {
   remove(): void {
     if (this.#plugged.removed) return;
     this.#plugged.removed = true;
-    this.dma.enabled = false;
+    for (const dma of this.dmaPorts) dma.enabled = false;
     // Without power nothing runs on: what the model and its engines held is given back before the driver frees buffers.
     this.#plugged.model.reset();
     for (const irq of this.irqs) irq.set(false);
@@ -129,6 +138,7 @@ export function busDevice<B extends BusDevice['bus']>(slot: Slot, bus: B): BusDe
     mmio: (index) => slot.mmio(index),
     irq: (index, handler) => slot.line(index).connect(handler),
     dma: slot.dma,
+    dmaPorts: slot.dmaPorts,
     reset: () => slot.reset(),
     onRemove: (handler) => slot.onRemove(handler),
     get removed() {

@@ -85,6 +85,8 @@ export interface FaultHooks {
 /** What a model is wired with. */
 export interface DevicePort {
   readonly dma: DmaPort;
+  /** One per memory port of the device; `dma` is the first. */
+  readonly dmaPorts: readonly DmaPort[];
   irq(index: number): IrqLine;
   /** An engine of this device; `name` is the unit's, for traces and busy time. */
   engine(name: string): EngineHandle;

@@ -6,11 +6,14 @@ import { nvdla } from '../devices/nvdla/index.js';
 import type { PciIdentity } from '../bus/pci-config.js';
 import type { DeviceModel } from '../bus/port.js';
 import { BAR_SIZE, PCI_CLASS, PCI_VENDOR_INTEL, gnaConfigs, type GnaGeneration } from '../hw/gna/index.js';
+import { configs as nvdlaConfigs, type ConfigName } from '../hw/nvdla/index.js';
 
 interface BoardDeviceBase {
   readonly model: DeviceModel;
   readonly options: Readonly<Record<string, unknown>>;
   readonly irqs: number;
+  /** Memory ports: 1 when not given. */
+  readonly dmaPorts?: number;
 }
 
 /** A device with device-tree compatible strings, most specific first. */
@@ -38,8 +41,8 @@ export interface Board {
   readonly devices: readonly BoardDevice[];
 }
 
-function nvdlaBoard(config: string, summary: string): Board {
-  const compatible = config === 'nv_full' ? 'nvidia,nvdla_os_initial' : `nvidia,${config}`;
+function nvdlaBoard(config: ConfigName, summary: string): Board {
+  const { compatible, cvsram } = nvdlaConfigs[config];
   const device: BoardDevice = {
     model: nvdla,
     options: { config },
@@ -47,6 +50,8 @@ function nvdlaBoard(config: string, summary: string): Board {
     busName: '10200000.nvdla',
     compatible: [compatible],
     irqs: 1,
+    // DRAM, and CV-SRAM where there is a port for it.
+    dmaPorts: cvsram ? 2 : 1,
   };
   return { name: `nvdla:${config}`, summary, devices: [device] };
 }
@@ -93,7 +98,7 @@ export const boards: readonly Board[] = [
   nvdlaBoard('nv_large', '2048 MACs, int8, element-wise stage and tables'),
   nullBoard('null', 'accel,null', 'copies, fills, waits: for tests of the core, and to start a driver from'),
   nullBoard('vgem', 'accel,null-vgem', 'the null device reporting as vgem, for test suites that look for it'),
-  nvdlaBoard('nv_full', '2048 MACs; int8 is modelled, int16, fp16, BDMA and RUBIK are not'),
+  nvdlaBoard('nv_full', '2048 MACs, int8, BDMA, RUBIK; int16 and fp16 are not modelled yet'),
   ...(Object.keys(gnaConfigs) as GnaGeneration[]).map(gnaBoard),
 ];
 

@@ -141,6 +141,7 @@ export class Machine implements Disposable {
       memory: this.memory,
       faults,
       irqs: spec.irqs,
+      dmaPorts: spec.dmaPorts,
       ecc: !own.includes('ecc'),
       engine: (unit) => {
         const handle = this.#engine(spec, slot, unit, faults);

@@ -77,6 +77,7 @@ export class Recorder implements PlatformDevice {
       this.#onFault = handler;
     },
   };
+  readonly dmaPorts = [this.dma];
 
   mmio(): Mmio {
     const io: Mmio = {

@@ -14,9 +14,12 @@ import {
   footprint,
   parseCmod,
   parseTrace,
+  parseTxn,
   play,
+  spaces,
   type CheckResult,
   type PlayTarget,
+  type Space,
   type Vector,
 } from '../../src/machine/vectors/index.js';
 import { root, shared } from './shared.js';
@@ -72,10 +75,12 @@ export class NvdlaRig {
   readonly memory: SystemMemory;
   readonly slot: Slot;
   readonly domain: Domain;
+  /** By memory port. */
+  readonly #domains: readonly Domain[];
   readonly guestErrors: string[] = [];
   readonly faults: string[] = [];
   readonly config: string;
-  readonly #mapped: { iova: number; end: number; physical: number }[] = [];
+  readonly #mapped: { space: Space; iova: number; end: number; physical: number }[] = [];
 
   constructor(config: string, options: { mebibytes?: number } = {}) {
     this.config = config;
@@ -86,17 +91,22 @@ export class NvdlaRig {
       memory: this.memory,
       faults: noFaults,
       irqs: 1,
+      dmaPorts: spaces.length,
       engine: (name) => this.#engine(name),
       guestError: (text) => {
         if (!this.guestErrors.includes(text)) this.guestErrors.push(text);
       },
     });
     this.slot.plug(nvdla.create(this.slot.port, { config }));
-    this.domain = this.slot.dma.createDomain();
-    this.slot.dma.attach(this.domain);
-    this.slot.dma.onFault((fault) =>
-      this.faults.push(`${fault.access} 0x${fault.iova.toString(16)}: ${fault.reason}`),
-    );
+    this.#domains = this.slot.dmaPorts.map((dma) => {
+      const domain = dma.createDomain();
+      dma.attach(domain);
+      dma.onFault((fault) =>
+        this.faults.push(`${fault.access} 0x${fault.iova.toString(16)}: ${fault.reason}`),
+      );
+      return domain;
+    });
+    this.domain = this.#domains[0]!;
   }
 
   read32(offset: number): number {
@@ -108,15 +118,22 @@ export class NvdlaRig {
   }
 
   /** Maps device addresses to fresh DRAM. */
-  map(iova: number, bytes: number, access: 'read' | 'write' | 'read-write' = 'read-write'): void {
+  map(
+    iova: number,
+    bytes: number,
+    access: 'read' | 'write' | 'read-write' = 'read-write',
+    space: Space = 'dbb',
+  ): void {
     const physical = this.memory.allocate(bytes);
-    this.domain.map(iova, physical, pageAlign(bytes), access);
-    this.#mapped.push({ iova, end: iova + pageAlign(bytes), physical });
+    this.#domains[spaces.indexOf(space)]!.map(iova, physical, pageAlign(bytes), access);
+    this.#mapped.push({ space, iova, end: iova + pageAlign(bytes), physical });
   }
 
   /** The memory behind device addresses. */
-  bytes(iova: number, bytes: number): Uint8Array {
-    const run = this.#mapped.find((mapping) => iova >= mapping.iova && iova + bytes <= mapping.end);
+  bytes(iova: number, bytes: number, space: Space = 'dbb'): Uint8Array {
+    const run = this.#mapped.find(
+      (mapping) => mapping.space === space && iova >= mapping.iova && iova + bytes <= mapping.end,
+    );
     if (run === undefined) throw new RangeError(`0x${iova.toString(16)}+${bytes} is not mapped`);
     const at = run.physical + (iova - run.iova);
     return this.memory.bytes.subarray(at, at + bytes);
@@ -124,11 +141,12 @@ export class NvdlaRig {
 
   /** Maps and plays a vector. The results of its checks. */
   async play(vector: Vector): Promise<CheckResult[]> {
-    for (const range of footprint(vector, 1 << 16)) this.map(range.start, range.end - range.start);
+    for (const { space, start, end } of footprint(vector, 1 << 16))
+      this.map(start, end - start, 'read-write', space);
     const target: PlayTarget = {
       read32: (offset) => this.read32(offset),
       write32: (offset, value) => this.write32(offset, value),
-      memory: (_space, address, bytes) => this.bytes(address, bytes),
+      memory: (space, address, bytes) => this.bytes(address, bytes, space),
       interrupt: () => this.#interrupt(),
       interruptStatus: traceNames(this.config).interruptStatus,
     };
@@ -235,4 +253,23 @@ export function traceVectors(config: string): { name: string; load(): Vector }[]
     }
     throw new Error(`${file} is nowhere`);
   }
+}
+
+/** The trace-player tests, all recorded on nv_full, by name. */
+export function txnVectors(): { name: string; load(): Vector }[] {
+  const folder = shared('vectors/nvdla/traceplayer');
+  if (folder === undefined) return [];
+  const text = (path: string): string => gunzipSync(readFileSync(path)).toString('latin1');
+  return readdirSync(folder)
+    .sort()
+    .map((name) => ({
+      name,
+      load: () =>
+        parseTxn({
+          name,
+          config: 'nv_full',
+          text: text(join(folder, name, 'input.txn.gz')),
+          readData: (file) => text(join(folder, name, `${file}.gz`)),
+        }),
+    }));
 }

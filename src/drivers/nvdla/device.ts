@@ -84,7 +84,7 @@ export class NvdlaDevice {
       run: (job) => this.#run(job),
       timedOut: (job) => this.#timedOut(job),
     });
-    this.bus.dma.onFault((fault) => this.#fault(fault));
+    for (const dma of this.bus.dmaPorts) dma.onFault((fault) => this.#fault(fault));
     this.#initialise();
   }
 
@@ -111,7 +111,7 @@ export class NvdlaDevice {
 
   /** No register is touched any more; the core ends the jobs. */
   unplug(): void {
-    this.bus.dma.onFault(undefined);
+    for (const dma of this.bus.dmaPorts) dma.onFault(undefined);
     this.#engine.abort();
     this.#job = undefined;
     this.#fence = undefined;
@@ -129,16 +129,18 @@ export class NvdlaDevice {
   /** A domain is about to be disposed: it must not stay attached. */
   detach(domain: DmaDomain): void {
     if (this.#domain !== domain) return;
-    this.#domain = undefined;
-    this.bus.dma.attach(undefined);
+    this.#attachDomain(undefined);
+  }
+
+  /** One IOMMU context serves both memory ports: a buffer has one device address, whichever port a layer reads it through. */
+  #attachDomain(domain: DmaDomain | undefined): void {
+    this.#domain = domain;
+    for (const dma of this.bus.dmaPorts) dma.attach(domain);
   }
 
   #run(job: Job<TaskJob>): Fence {
     const { task, domain, busy } = job.payload;
-    if (this.#domain !== domain) {
-      this.bus.dma.attach(domain);
-      this.#domain = domain;
-    }
+    if (this.#domain !== domain) this.#attachDomain(domain);
     this.#job = job;
     this.#faulted = undefined;
     const fence = this.#fences.create();

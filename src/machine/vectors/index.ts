@@ -5,4 +5,5 @@ export * from './crc32.js';
 export * from './gna.js';
 export * from './play.js';
 export * from './trace.js';
+export * from './txn.js';
 export * from './vector.js';

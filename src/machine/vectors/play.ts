@@ -2,7 +2,7 @@
 // Not a machine: who plays maps the vector's addresses and brings the device.
 import { AccelError } from '../../base/errors.js';
 import { crc32 } from './crc32.js';
-import type { Expectation, Space, Vector } from './vector.js';
+import type { Expectation, Space, Step, Vector } from './vector.js';
 
 /** The device and its memory, as a player needs them. */
 export interface PlayTarget {
@@ -10,7 +10,7 @@ export interface PlayTarget {
   write32(offset: number, value: number): void;
   /** The bytes of a range of device addresses: a view that can be read and written. */
   memory(space: Space, address: number, bytes: number): Uint8Array;
-  /** Resolves at the next interrupt, or rejects when none comes. Called only after the status was read. */
+  /** Resolves when the line is raised, at once if it is; rejects when that does not come. */
   interrupt(): Promise<void>;
   /** Offset of the interrupt status register, write one to clear. */
   readonly interruptStatus: number;
@@ -24,7 +24,7 @@ export interface CheckResult {
   readonly difference?: { readonly at: number; readonly actual: number; readonly wanted: number };
 }
 
-/** Reads of a polled register before it counts as stuck. */
+/** Reads of a polled register at once, and once more as many after an interrupt each, before it counts as stuck. */
 const POLLS = 1000;
 
 /** @throws AccelError ETIME when a polled register never reads as it should; whatever `interrupt` rejects with */
@@ -41,15 +41,12 @@ export async function play(vector: Vector, target: PlayTarget): Promise<CheckRes
       case 'write':
         target.write32(step.offset, step.value);
         break;
-      case 'poll': {
-        let reads = 0;
-        while (((target.read32(step.offset) ^ step.value) & step.mask) !== 0) {
-          if (++reads === POLLS) {
-            throw new AccelError('ETIME', { field: step.name, reason: `never reads ${step.value}` });
-          }
-        }
+      case 'poll':
+        await poll(step, target);
         break;
-      }
+      case 'wait':
+        while (target.read32(target.interruptStatus) === 0) await target.interrupt();
+        break;
       case 'interrupt':
         for (;;) {
           const status = target.read32(target.interruptStatus);
@@ -66,6 +63,23 @@ export async function play(vector: Vector, target: PlayTarget): Promise<CheckRes
     }
   }
   return results;
+}
+
+/** What a register reads changes by itself for a while after reset; later only with the device's work, whose end interrupts. */
+async function poll(step: Extract<Step, { kind: 'poll' }>, target: PlayTarget): Promise<void> {
+  const { offset, mask, value, name } = step;
+  let read = target.read32(offset);
+  for (let reads = 1; ((read ^ value) & mask) !== 0; reads++) {
+    const hex = (word: number): string => `0x${(word >>> 0).toString(16)}`;
+    const reason = `reads ${hex(read & mask)} under mask ${hex(mask)}, ${hex(value & mask)} is right`;
+    if (reads === 2 * POLLS) throw new AccelError('ETIME', { field: name, reason });
+    try {
+      if (reads >= POLLS) await target.interrupt();
+    } catch (cause) {
+      throw new AccelError('ETIME', { field: name, reason, cause });
+    }
+    read = target.read32(offset);
+  }
 }
 
 function check(expected: Expectation, target: PlayTarget): CheckResult {

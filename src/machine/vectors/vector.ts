@@ -4,6 +4,9 @@
 /** The memory behind the device's first or second port. */
 export type Space = 'dbb' | 'cvsram';
 
+/** In the order of the device's memory ports. */
+export const spaces: readonly Space[] = ['dbb', 'cvsram'];
+
 export interface MemoryRegion {
   readonly space: Space;
   /** Address as the device sees it. */
@@ -35,6 +38,8 @@ export type Step =
     }
   /** Wait until all bits of the mask were seen in the interrupt status; they are then consumed. */
   | { readonly kind: 'interrupt'; readonly mask: number }
+  /** Wait for a status bit that was not seen set yet, or not since it was last cleared; the steps clear it themselves. */
+  | { readonly kind: 'wait' }
   | { readonly kind: 'check'; readonly expected: Expectation };
 
 export interface Vector {

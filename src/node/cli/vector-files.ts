@@ -1,4 +1,4 @@
-// Finds vectors in a folder: C model layers (JSON) and the vendor's traces (cfg) of NVDLA, submissions (JSON) of GNA.
+// Finds vectors in a folder: C model layers (JSON), the vendor's traces (cfg, txn) of NVDLA, submissions (JSON) of GNA.
 // Not a player. The formats' readers are in machine/vectors.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -7,7 +7,14 @@ import { AccelError } from '../../base/errors.js';
 import { traceNames } from '../../devices/nvdla/index.js';
 import { gnaConfigs } from '../../hw/gna/index.js';
 import { configs } from '../../hw/nvdla/index.js';
-import { parseCmod, parseGna, parseTrace, type GnaCase, type Vector } from '../../machine/vectors/index.js';
+import {
+  parseCmod,
+  parseGna,
+  parseTrace,
+  parseTxn,
+  type GnaCase,
+  type Vector,
+} from '../../machine/vectors/index.js';
 
 interface Located {
   readonly path: string;
@@ -20,7 +27,7 @@ interface Located {
 
 /** A vector at the registers, not yet read. */
 export interface RegisterFile extends Located {
-  readonly kind: 'layer' | 'trace';
+  readonly kind: 'layer' | 'trace' | 'transactions';
   /** @throws AccelError EINVAL naming the file */
   load(): Vector;
 }
@@ -48,6 +55,7 @@ function visit(path: string, found: VectorFile[]): void {
   }
   const config = configOf(path);
   if (/\.cfg(\.gz)?$/.test(path) && config !== undefined) found.push(trace(path, config));
+  else if (/\binput\.txn(\.gz)?$/.test(path)) found.push(transactions(path));
   else if (path.endsWith('.json')) {
     const head = readFileSync(path, 'utf8').slice(0, 400);
     if (config !== undefined && head.includes('nvdla-layer-trace/')) found.push(layer(path, config));
@@ -108,6 +116,29 @@ function trace(path: string, config: string): RegisterFile {
           text: contents(path).toString('latin1'),
           names: traceNames(config),
           readData: (file) => contents(dataFile(dirname(path), file)).toString('latin1'),
+        }),
+      ),
+  };
+}
+
+/** A trace-player test is a folder; all were recorded on nv_full. */
+function transactions(path: string): RegisterFile {
+  const folder = dirname(path);
+  const name = basename(folder);
+  const config = 'nv_full';
+  return {
+    path,
+    config,
+    board: `nvdla:${config}`,
+    kind: 'transactions',
+    name,
+    load: () =>
+      named(path, () =>
+        parseTxn({
+          name,
+          config,
+          text: contents(path).toString('latin1'),
+          readData: (file) => contents(dataFile(folder, file)).toString('latin1'),
         }),
       ),
   };

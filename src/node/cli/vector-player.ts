@@ -1,10 +1,16 @@
 // Plays register-level vectors on a virtual device of a machine without drivers: registers to memory, seam B only.
 // Not the driver's path, and no test: it reports what came out.
 import { pageAlign } from '../../base/memory.js';
-import type { Domain } from '../../bus/iommu.js';
 import { traceNames } from '../../devices/nvdla/index.js';
 import type { MachineDevice } from '../../machine/index.js';
-import { footprint, play, type PlayTarget, type Vector } from '../../machine/vectors/index.js';
+import {
+  footprint,
+  play,
+  spaces,
+  type PlayTarget,
+  type Space,
+  type Vector,
+} from '../../machine/vectors/index.js';
 import type { EngineKind, System } from '../system.js';
 import { systemFor } from './session.js';
 
@@ -21,6 +27,7 @@ const INLINE_TURNS = 64;
 const WORKER_MS = 60_000;
 
 interface Mapped {
+  readonly space: Space;
   readonly iova: number;
   readonly end: number;
   readonly physical: number;
@@ -43,9 +50,10 @@ export class VectorPlayer implements Disposable {
     this.#device = this.#system.device();
     this.#config = board.split(':')[1] ?? board;
     const { slot } = this.#device;
-    slot.dma.onFault(({ access, iova, reason }) =>
-      this.#faults.push(`${access} 0x${iova.toString(16)}: ${reason}`),
-    );
+    for (const [index, dma] of slot.dmaPorts.entries())
+      dma.onFault(({ access, iova, reason }) =>
+        this.#faults.push(`${access} ${spaces[index]} 0x${iova.toString(16)}: ${reason}`),
+      );
     this.#irq = slot.line(0).connect(() => {
       const waiter = this.#waiter;
       this.#waiter = undefined;
@@ -60,19 +68,26 @@ export class VectorPlayer implements Disposable {
     guestErrors.clear();
     this.#faults.length = 0;
     model.reset();
-    const domain: Domain = slot.dma.createDomain();
-    slot.dma.attach(domain);
+    // Two memories: an address of one says nothing about the other.
+    const domains = slot.dmaPorts.map((dma) => {
+      const domain = dma.createDomain();
+      dma.attach(domain);
+      return domain;
+    });
     const mapped: Mapped[] = [];
     try {
-      for (const { start, end } of footprint(vector, GRAIN)) {
+      for (const { space, start, end } of footprint(vector, GRAIN)) {
+        const domain = domains[spaces.indexOf(space)];
+        if (domain === undefined)
+          return { verdict: 'failed', reason: `${this.#config} has no port to ${space}` };
         const physical = memory.allocate(end - start);
-        mapped.push({ iova: start, end, physical });
+        mapped.push({ space, iova: start, end, physical });
         domain.map(start, physical, pageAlign(end - start), 'read-write');
       }
       const target: PlayTarget = {
         read32: (offset) => model.read32(0, offset),
         write32: (offset, value) => model.write32(0, offset, value),
-        memory: (_space, address, bytes) => this.#bytes(mapped, address, bytes),
+        memory: (space, address, bytes) => this.#bytes(mapped, space, address, bytes),
         interrupt: () => this.#interrupt(),
         interruptStatus: traceNames(this.#config).interruptStatus,
       };
@@ -96,8 +111,8 @@ export class VectorPlayer implements Disposable {
     } finally {
       this.#waiter = undefined;
       model.reset();
-      slot.dma.attach(undefined);
-      domain[Symbol.dispose]();
+      for (const dma of slot.dmaPorts) dma.attach(undefined);
+      for (const domain of domains) domain[Symbol.dispose]();
       for (const { physical } of mapped) memory.free(physical);
     }
   }
@@ -107,13 +122,16 @@ export class VectorPlayer implements Disposable {
     this.#system[Symbol.dispose]();
   }
 
-  #bytes(mapped: readonly Mapped[], address: number, bytes: number): Uint8Array {
-    const run = mapped.find(({ iova, end }) => address >= iova && address + bytes <= end)!;
+  #bytes(mapped: readonly Mapped[], space: Space, address: number, bytes: number): Uint8Array {
+    const run = mapped.find(
+      (range) => range.space === space && address >= range.iova && address + bytes <= range.end,
+    )!;
     const at = run.physical + (address - run.iova);
     return this.#system.machine.memory.bytes.subarray(at, at + bytes);
   }
 
   async #interrupt(): Promise<void> {
+    if (this.#device.slot.line(0).level) return;
     let raised = false;
     const waiting = new Promise<void>((resolve) => {
       this.#waiter = () => {

@@ -10,7 +10,7 @@ function zeros<L extends Layout>(layout: L): Values<L> {
 }
 
 /** First word of a command. */
-export const operation = { convolution: 1, sdp: 2, pdp: 3, cdp: 4 } as const;
+export const operation = { convolution: 1, sdp: 2, pdp: 3, cdp: 4, copy: 5, rubik: 6 } as const;
 
 /** Words of a result: status (0, or an errno when the layer is beyond the engine), saturated accumulator outputs, SDP's comparison found a difference. */
 export const resultWord = { status: 0, saturated: 1, unequal: 2 } as const;
@@ -145,6 +145,25 @@ export const cdpLayout = {
   outShift: 'i',
 } as const;
 export type CdpValues = Values<typeof cdpLayout>;
+
+/** One copy of BDMA; source and destination cubes follow. */
+export const copyLayout = { bytes: 'i', lines: 'i', surfaces: 'i' } as const;
+
+/** RUBIK; source and destination cubes follow, whose `surface` is the planes' distance where there are planes. */
+export const rubikLayout = {
+  mode: 'i',
+  /** Bytes of an element. */
+  bytes: 'i',
+  /** The input; channels of the output. */
+  width: 'i',
+  height: 'i',
+  channels: 'i',
+  /** Contract only: strides; bytes between the input's columns; between output lines of neighbouring input lines. */
+  strideX: 'i',
+  strideY: 'i',
+  column: 'u',
+  block: 'u',
+} as const;
 
 /** Appends blocks to a command. */
 export class CommandWriter {

@@ -21,6 +21,7 @@ import { CONV_SCRATCH, prepareConv, type ConvKernels } from './conv.js';
 import { convLayout } from './conv-params.js';
 import type { ProcessorKernels } from './kernels.js';
 import { LUT_BYTES } from './lut.js';
+import { copy, reshape } from './move.js';
 import { PDP_SCRATCH, pool } from './pdp.js';
 import { SDP_SCRATCH, SdpPath, type SdpProgram } from './sdp.js';
 
@@ -41,6 +42,7 @@ const place = {
 
 /** Bytes of scratch of an engine; only the convolution's has bands and packed kernels. */
 export function scratchBytes(engine: string): number {
+  if (engine === 'bdma' || engine === 'rubik') return 0;
   return engine === 'conv' ? place.band + BAND_BYTES + CONV_SCRATCH : place.band;
 }
 
@@ -132,6 +134,12 @@ export function engine(context: EngineContext): Engine {
           break;
         case operation.cdp:
           runCdp(command);
+          break;
+        case operation.copy:
+          copy(kernels, command);
+          break;
+        case operation.rubik:
+          reshape(kernels, command);
           break;
         default:
           throw new Error('unknown engine command');

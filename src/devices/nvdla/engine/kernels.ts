@@ -1,4 +1,4 @@
-// Types of the kernel module's exports, as far as SDP, PDP and CDP use them. Contracts are in kernels/nvdla.
+// Types of the kernel module's exports, as far as SDP, PDP, CDP, BDMA and RUBIK use them. Contracts are in kernels/nvdla.
 // Not the convolution's: engine/conv.ts names its own.
 
 export interface ProcessorKernels {
@@ -95,6 +95,56 @@ export interface ProcessorKernels {
     recipWidth: number,
     recipHeight: number,
     pads: number,
+  ): void;
+  copyCube(
+    src: number,
+    srcLine: number,
+    srcSurface: number,
+    dst: number,
+    dstLine: number,
+    dstSurface: number,
+    bytes: number,
+    lines: number,
+    surfaces: number,
+  ): void;
+  contractCube(
+    src: number,
+    line: number,
+    surface: number,
+    column: number,
+    width: number,
+    height: number,
+    surfaces: number,
+    strideX: number,
+    strideY: number,
+    dst: number,
+    outLine: number,
+    outBlock: number,
+    outSurface: number,
+  ): void;
+  splitCube(
+    src: number,
+    line: number,
+    surface: number,
+    width: number,
+    height: number,
+    channels: number,
+    bytes: number,
+    dst: number,
+    outLine: number,
+    outPlane: number,
+  ): void;
+  mergeCube(
+    src: number,
+    line: number,
+    plane: number,
+    width: number,
+    height: number,
+    channels: number,
+    bytes: number,
+    dst: number,
+    outLine: number,
+    outSurface: number,
   ): void;
   lookupTile(tile: number, count: number, lut: number): void;
   cdpConvert(

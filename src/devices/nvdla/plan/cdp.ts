@@ -23,6 +23,7 @@ export function planCdp(plan: Plan): void {
     CDP_RDMA.word(CDP_RDMA.table.D_SRC_LINE_STRIDE),
     CDP_RDMA.word(CDP_RDMA.table.D_SRC_SURFACE_STRIDE),
     'read',
+    CDP_RDMA.get('D_SRC_DMA_CFG', 'SRC_RAM_TYPE'),
   );
   const destination = plan.cube(
     address(CDP.word(CDP.table.D_DST_BASE_ADDR_HIGH), CDP.word(CDP.table.D_DST_BASE_ADDR_LOW)),
@@ -30,6 +31,7 @@ export function planCdp(plan: Plan): void {
     CDP.word(CDP.table.D_DST_LINE_STRIDE),
     CDP.word(CDP.table.D_DST_SURFACE_STRIDE),
     'write',
+    CDP.get('D_DST_DMA_CFG', 'DST_RAM_TYPE'),
   );
   // The output offset has 25 bits for int8.
   const outOffset = (CDP.word(CDP.table.D_DATOUT_OFFSET) << 7) >> 7;

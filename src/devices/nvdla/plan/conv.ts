@@ -151,19 +151,21 @@ function mapOperands(plan: Plan, params: ConvParams): Partial<ConvParams> {
   const input = address(CDMA.word(table.D_DAIN_ADDR_HIGH_0), CDMA.word(table.D_DAIN_ADDR_LOW_0));
   const weights = address(CDMA.word(table.D_WEIGHT_ADDR_HIGH), CDMA.word(table.D_WEIGHT_ADDR_LOW));
   const { width, height, channels, lineStride, lineStride1, surfaceStride, pixelOffset } = params;
-  const weightAddress = plan.map(weights, params.weightBytes, 'read');
+  const ram = CDMA.get('D_DAIN_RAM_TYPE', 'DATAIN_RAM_TYPE');
+  const weightRam = CDMA.get('D_WEIGHT_RAM_TYPE', 'WEIGHT_RAM_TYPE');
+  const weightAddress = plan.map(weights, params.weightBytes, 'read', weightRam);
   if (params.image === 0) {
     const surfaces = Math.ceil(channels / plan.config.atom);
     const shape = { width, height, surfaces, pixel: plan.config.atom };
-    const { address: inputAddress } = plan.cube(input, shape, lineStride, surfaceStride, 'read');
+    const { address: inputAddress } = plan.cube(input, shape, lineStride, surfaceStride, 'read', ram);
     return { inputAddress, weightAddress };
   }
   const layout = pixelLayout(params.pixelFormat);
   const pixels = pixelOffset + width;
-  const inputAddress = plan.map(input, (height - 1) * lineStride + pixels * layout.pixelBytes, 'read');
+  const inputAddress = plan.map(input, (height - 1) * lineStride + pixels * layout.pixelBytes, 'read', ram);
   if (layout.planes === 1) return { inputAddress, weightAddress };
   const second = address(CDMA.word(table.D_DAIN_ADDR_HIGH_1), CDMA.word(table.D_DAIN_ADDR_LOW_1));
   // U and V alternate in the second plane.
-  const inputAddress1 = plan.map(second, (height - 1) * lineStride1 + pixels * 2, 'read');
+  const inputAddress1 = plan.map(second, (height - 1) * lineStride1 + pixels * 2, 'read', ram);
   return { inputAddress, inputAddress1, weightAddress };
 }

@@ -27,8 +27,8 @@ export class KeptCommands {
     this.#read(units);
     const kept = this.#byHash.get(this.#hash);
     if (kept === undefined || !this.#matches(kept, units)) return undefined;
-    for (const { iova, bytes, access, address } of kept.requests) {
-      if (plan.map(iova, bytes, access) === address) continue;
+    for (const { iova, bytes, access, ramType, address } of kept.requests) {
+      if (plan.map(iova, bytes, access, ramType) === address) continue;
       plan.release();
       return undefined;
     }

@@ -42,6 +42,7 @@ export function planPdpSource(plan: Plan): Cube {
     PDP_RDMA.word(table.D_SRC_LINE_STRIDE),
     PDP_RDMA.word(table.D_SRC_SURFACE_STRIDE),
     'read',
+    PDP_RDMA.get('D_SRC_RAM_CFG', 'SRC_RAM_TYPE'),
   );
 }
 
@@ -67,6 +68,7 @@ export function planPdp(plan: Plan): void {
     PDP.word(table.D_DST_LINE_STRIDE),
     PDP.word(table.D_DST_SURFACE_STRIDE),
     'write',
+    PDP.get('D_DST_RAM_CFG', 'DST_RAM_TYPE'),
   );
   plan.writer
     .block(pdpLayout, {

@@ -26,6 +26,7 @@ export interface MapRequest {
   readonly iova: number;
   readonly bytes: number;
   readonly access: 'read' | 'write';
+  readonly ramType: number;
   readonly address: number;
 }
 
@@ -50,15 +51,16 @@ export class Plan {
   }
 
   /**
-   * DRAM address of a range the operation uses. Both memory ports (RAM_TYPE: MC, CV) are wired to the one DMA path:
-   * system memory and CV-SRAM are parts of one address map.
+   * DRAM address of a range the operation uses. `ramType` is the access's RAM_TYPE: 1 the first memory port (MC), 0 the
+   * second (CV). A configuration without the second has no such wire: all its accesses go through the first.
    */
-  map(iova: number, bytes: number, access: 'read' | 'write'): number {
-    const span = this.#port.dma.map(iova, bytes, access);
+  map(iova: number, bytes: number, access: 'read' | 'write', ramType: number): number {
+    const dma = ramType === 0 && this.config.cvsram ? this.#port.dmaPorts[1] : this.#port.dma;
+    const span = dma.map(iova, bytes, access);
     if (span === undefined) throw new Faulted();
     this.#spans.push(span);
     const { address } = span;
-    this.requests.push({ iova, bytes, access, address });
+    this.requests.push({ iova, bytes, access, ramType, address });
     return address;
   }
 
@@ -69,10 +71,11 @@ export class Plan {
     line: number,
     surface: number,
     access: 'read' | 'write',
+    ramType: number,
   ): Cube {
     const { width, height, surfaces, pixel } = shape;
     const bytes = (surfaces - 1) * surface + (height - 1) * line + width * pixel;
-    return { address: this.map(iova, bytes, access), line, surface };
+    return { address: this.map(iova, bytes, access, ramType), line, surface };
   }
 
   /** Memory of the device's own, for a cube that passes from one unit to the next. */

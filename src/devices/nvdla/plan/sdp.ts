@@ -75,6 +75,7 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
       SDP.word(SDP.table.D_DST_LINE_STRIDE),
       SDP.word(SDP.table.D_DST_SURFACE_STRIDE),
       'write',
+      SDP.get('D_DST_DMA_CFG', 'DST_RAM_TYPE'),
     );
   }
   plan.writer.block(sdpLayout, {
@@ -106,6 +107,7 @@ export function planSdpSource(plan: Plan, sdp: SdpShape): Cube {
     SDP_RDMA.word(table.D_SRC_LINE_STRIDE),
     SDP_RDMA.word(table.D_SRC_SURFACE_STRIDE),
     'read',
+    SDP_RDMA.get('D_SRC_DMA_CFG', 'SRC_RAM_TYPE'),
   );
 }
 
@@ -227,10 +229,11 @@ function withOperands(plan: Plan, name: string, stage: Stage, shape: Shape, rdma
   const perElement = f.BRDMA_DATA_MODE.get(rdma.cfg);
   const pixel = shape.pixel * operandBytes * (operandUse === 2 ? 2 : 1);
   const iova = address(rdma.high, rdma.low);
+  const ram = f.BRDMA_RAM_TYPE.get(rdma.cfg);
   const operandAddress =
     perElement !== 0
-      ? plan.cube(iova, { ...shape, pixel }, rdma.line, rdma.surface, 'read').address
-      : plan.map(iova, shape.surfaces * pixel, 'read');
+      ? plan.cube(iova, { ...shape, pixel }, rdma.line, rdma.surface, 'read', ram).address
+      : plan.map(iova, shape.surfaces * pixel, 'read', ram);
   return {
     ...stage,
     operandBytes,
