@@ -79,7 +79,13 @@ export function parseTxn(source: TxnSource): Vector {
     }
     if (numbers.some(Number.isNaN) && !kind.endsWith('_mem')) throw bad(`no number: ${line}`);
   }
-  return { name: source.name, config: source.config, unit: unit.toLowerCase(), memory: [...reserved, ...memory], steps };
+  return {
+    name: source.name,
+    config: source.config,
+    unit: unit.toLowerCase(),
+    memory: [...reserved, ...memory],
+    steps,
+  };
 }
 
 /** A line without its comment, and the comment. */
