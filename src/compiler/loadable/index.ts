@@ -3,3 +3,6 @@
 export * from './loadable.js';
 export * from './read.js';
 export * from './write.js';
+export * from './contents.js';
+export * from './tasks.js';
+export * from './today.js';

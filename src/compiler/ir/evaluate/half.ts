@@ -13,8 +13,8 @@ export function halfToFloat(half: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** The nearest binary16, ties to even; too large becomes infinite. */
-export function floatToHalf(value: number): number {
+/** The nearest binary16, ties to even (or away from zero); too large becomes infinite. */
+export function floatToHalf(value: number, ties: 'even' | 'away' = 'even'): number {
   if (Number.isNaN(value)) return 0x7e00;
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const x = Math.abs(value);
@@ -25,7 +25,7 @@ export function floatToHalf(value: number): number {
   const unit = 2 ** (exponent - 10);
   const scaled = x / unit;
   let rounded = Math.round(scaled);
-  if (rounded - scaled === 0.5 && rounded % 2 !== 0) rounded--;
+  if (ties === 'even' && rounded - scaled === 0.5 && rounded % 2 !== 0) rounded--;
   return sign | ((exponent + 14) * 1024 + rounded);
 }
 
