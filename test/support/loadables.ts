@@ -8,8 +8,15 @@ import {
   type Loadable,
   MemoryFlags,
   type MemoryListEntry,
+  PixelFormat,
+  type RelocListEntry,
+  RelocType,
   SubInterface,
+  TensorCategory,
+  TensorDataType,
+  type TensorDescListEntry,
 } from '../../src/compiler/loadable/index.js';
+import { EMU_BUFFER_BYTES, EmuBufferDesc, EmuNetworkDesc, EmuOpDesc } from '../../src/hw/nvdla/index.js';
 import { shared } from './shared.js';
 
 export const FLATBUFS = 'vectors/nvdla/kmd/flatbufs';
@@ -99,5 +106,90 @@ export function everyPart(): Loadable {
       { id: 0, task_id: [0, 1] },
       { id: 1, task_id: [] },
     ],
+  };
+}
+
+type EmuOperation = Partial<ReturnType<(typeof EmuOpDesc)['from']>>;
+type EmuCube = Partial<ReturnType<(typeof EmuBufferDesc)['from']>>;
+
+/** An operation of the emulator on memory 3 (input) and memory 4 (output), by way of `source` and `target`. */
+export interface EmuStep {
+  readonly operation: EmuOperation;
+  readonly source: EmuCube;
+  readonly target: EmuCube;
+}
+
+/**
+ * A loadable of one EMU task: memories 0 to 2 are descriptors, 3 is the input and 4 the output, a page each, and addresses
+ * are memories. `tensors` are what is bound; their relocations lead to the first step's descriptors.
+ */
+export function emuLoadable(
+  steps: readonly EmuStep[],
+  tensors: Readonly<Record<'input' | 'output', Partial<TensorDescListEntry>>>,
+): Loadable {
+  const operations = new Uint8Array(steps.length * EmuOpDesc.size);
+  const buffers = new Uint8Array(2 * steps.length * EMU_BUFFER_BYTES);
+  steps.forEach(({ operation, source, target }, i) => {
+    EmuOpDesc.put(operations, operation, i * EmuOpDesc.size);
+    EmuBufferDesc.put(buffers, { addressIndex: 3, ...source }, 2 * i * EMU_BUFFER_BYTES);
+    EmuBufferDesc.put(buffers, { addressIndex: 4, ...target }, (2 * i + 1) * EMU_BUFFER_BYTES);
+  });
+  const network = EmuNetworkDesc.bytes({
+    operation_desc_index: 1,
+    operation_buffer_desc_index: 2,
+    num_operations: steps.length,
+  });
+  const emu = (sub_interface: number): Partial<Blob> => ({
+    interface: Interface.EMU1,
+    sub_interface,
+    version: { major: 0, minor: 0, sub_minor: 1 },
+  });
+  const blobs = [
+    blob('task-0-addr0', network, emu(SubInterface.ADDR0)),
+    blob('task-0-op_list', operations, emu(SubInterface.OPS)),
+    blob('task-0-op_buf_list', buffers, emu(SubInterface.SURFS)),
+  ];
+  const tensor = (id: number, mem_id: number, rest: Partial<TensorDescListEntry>): TensorDescListEntry => ({
+    ...{ name: `t${id}`, id, mem_id, size: 4096, offset: 0, n: 1, c: 1, h: 1, w: 1 },
+    ...{ data_format: 3, data_type: TensorDataType.INT8, data_category: TensorCategory.FEATURE },
+    ...{ pixel_format: PixelFormat.FEATURE_X8, pixel_mapping: 0, strides: [1, 8, 8, 0, 0, 0, 0, 0] },
+    ...rest,
+  });
+  const reloc = (address_id: number, at: number, reloc_type: number): RelocListEntry => ({
+    address_id,
+    write_id: 2,
+    offset: at,
+    interface: Interface.EMU1,
+    sub_interface: SubInterface.SURFS,
+    reloc_type,
+  });
+  const { line_stride, surf_stride } = EmuBufferDesc.offsets;
+  return {
+    task_list: [
+      { id: 0, interface: 2, instance: -1, address_list: [0, 1, 2, 3, 4], pre_actions: [], post_actions: [] },
+    ],
+    memory_list: [
+      ...blobs.map(({ name, data }, id) =>
+        memory(id, {
+          flags: MemoryFlags.ALLOC | MemoryFlags.SET,
+          size: data.length,
+          contents: [name],
+          offsets: [0],
+        }),
+      ),
+      memory(3, { flags: MemoryFlags.ALLOC | MemoryFlags.INPUT }),
+      memory(4, { flags: MemoryFlags.ALLOC | MemoryFlags.OUTPUT, tensor_desc_id: 1 }),
+    ],
+    address_list: [0, 1, 2, 3, 4].map((id) => ({ id, mem_id: id, offset: 0, size: 0 })),
+    event_list: [],
+    blobs,
+    tensor_desc_list: [tensor(0, 3, tensors.input), tensor(1, 4, tensors.output)],
+    reloc_list: [
+      reloc(3, line_stride, RelocType.LINE),
+      reloc(3, surf_stride, RelocType.SURF),
+      reloc(4, EMU_BUFFER_BYTES + line_stride, RelocType.LINE),
+      reloc(4, EMU_BUFFER_BYTES + surf_stride, RelocType.SURF),
+    ],
+    submit_list: [{ id: 0, task_id: [0] }],
   };
 }
