@@ -7,14 +7,6 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type AccelError } from '../../src/base/errors.js';
 import {
-  inTodaysLayout,
-  type Loadable,
-  MemoryFlags,
-  readLoadable,
-  TensorDataType,
-} from '../../src/compiler/loadable/index.js';
-import { floatToHalf, halfToFloat } from '../../src/compiler/ir/evaluate/half.js';
-import {
   EmuBufferDesc,
   EmuBufferDescV0,
   EMU_BUFFER_BYTES,
@@ -22,7 +14,13 @@ import {
   EmuOpDesc,
   EmuOpDescV0,
   EmuOpType,
-} from '../../src/hw/nvdla/index.js';
+  inTodaysLayout,
+  type Loadable,
+  MemoryFlags,
+  readLoadable,
+  TensorDataType,
+} from '../../src/compiler/loadable/index.js';
+import { floatToHalf, halfToFloat } from '../../src/compiler/ir/evaluate/half.js';
 import { openSystem, type System } from '../../src/node/index.js';
 import {
   dimgOf,

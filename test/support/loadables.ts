@@ -4,6 +4,10 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import {
   type Blob,
+  EMU_BUFFER_BYTES,
+  EmuBufferDesc,
+  EmuNetworkDesc,
+  EmuOpDesc,
   Interface,
   type Loadable,
   MemoryFlags,
@@ -16,7 +20,6 @@ import {
   TensorDataType,
   type TensorDescListEntry,
 } from '../../src/compiler/loadable/index.js';
-import { EMU_BUFFER_BYTES, EmuBufferDesc, EmuNetworkDesc, EmuOpDesc } from '../../src/hw/nvdla/index.js';
 import { shared } from './shared.js';
 
 export const FLATBUFS = 'vectors/nvdla/kmd/flatbufs';

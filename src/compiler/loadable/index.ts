@@ -4,5 +4,6 @@ export * from './loadable.js';
 export * from './read.js';
 export * from './write.js';
 export * from './contents.js';
+export * from './emu.js';
 export * from './tasks.js';
 export * from './today.js';

@@ -1,20 +1,12 @@
 // The layers of a loadable's tasks, from the descriptors in its blobs.
 // Source: fact sheet sections 5 and 8. Not a check of the layers: the driver makes that.
 import { AccelError } from '../../base/errors.js';
-import {
-  CommonOpDesc,
-  EMU_BUFFER_BYTES,
-  EMU_BUFFERS_PER_OP,
-  EmuNetworkDesc,
-  NetworkDesc,
-  OPERATION_BYTES,
-  OP_TYPES,
-  SURFACE_BYTES,
-} from '../../hw/nvdla/index.js';
+import { CommonOpDesc, NetworkDesc, OPERATION_BYTES, OP_TYPES, SURFACE_BYTES } from '../../hw/nvdla/index.js';
 import type { Content, Contents } from './contents.js';
+import { EMU_BUFFER_BYTES, EMU_BUFFERS_PER_OP, EmuNetworkDesc } from './emu.js';
 import type { TaskListEntry } from './loadable.js';
 
-/** Records one after the other. */
+/** Records one after the other, and nothing behind them. */
 export interface DlaTask {
   readonly network: Content;
   /** op_type of each record. */
@@ -32,7 +24,10 @@ export function dlaTask(contents: Contents, task: TaskListEntry): DlaTask {
   const list = (
     field: 'operation_desc_index' | 'surface_desc_index' | 'dependency_graph_index',
     bytes: number,
-  ): Content => contents.behind(task, fields[field], records * bytes, field);
+  ): Content => {
+    const found = contents.behind(task, fields[field], records * bytes, field);
+    return { ...found, bytes: found.bytes.subarray(0, records * bytes) };
+  };
   if (records === 0) return { network, types: [], graph: network, operations: network, surfaces: network };
   const graph = list('dependency_graph_index', CommonOpDesc.size);
   const types = Array.from({ length: records }, (_, i) => {

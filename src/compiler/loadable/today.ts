@@ -1,9 +1,9 @@
 // Loadables of older compilers in today's layout: data cubes without an offset, operations of the emulator without scales.
 // Source: fact sheet sections 5 and 8. The driver, like the kernel's, reads today's layout only. Not a check of what it converts.
 import { AccelError } from '../../base/errors.js';
+import { DataCube, DataCubeV0, OpType, SURFACE_BYTES } from '../../hw/nvdla/index.js';
+import { type Content, Contents } from './contents.js';
 import {
-  DataCube,
-  DataCubeV0,
   EMU_BUFFER_BYTES,
   EMU_BUFFERS_PER_OP,
   EMU_SOFTMAX_AXIS,
@@ -14,10 +14,7 @@ import {
   EmuOpType,
   OLD_EMU_OP_BYTES,
   oldEmuFormats,
-  OpType,
-  SURFACE_BYTES,
-} from '../../hw/nvdla/index.js';
-import { type Content, Contents } from './contents.js';
+} from './emu.js';
 import { Interface, type Loadable, type RelocListEntry, type TaskListEntry } from './loadable.js';
 import { versionText } from './read.js';
 import { dlaTask, emuTask } from './tasks.js';
@@ -128,7 +125,7 @@ function convertDla(contents: Contents, task: TaskListEntry, rewritten: Rewriter
       reason: `${versionText(version)} of DLA descriptors; ${today.major}.${first} to ${today.major}.${today.minor} are known`,
     });
   if (version.minor > lastOld || types.length === 0) return;
-  const old = surfaces.bytes.subarray(0, types.length * SURFACE_BYTES);
+  const old = surfaces.bytes;
   const bytes = new Uint8Array(old.length);
   types.forEach((type, i) => {
     const record = old.subarray(i * SURFACE_BYTES, (i + 1) * SURFACE_BYTES);
@@ -144,7 +141,7 @@ function convertDla(contents: Contents, task: TaskListEntry, rewritten: Rewriter
     );
     bytes.set(rest, target + count * DataCube.size);
   });
-  rewritten.replace({ ...surfaces, bytes: old }, bytes, (offset) => {
+  rewritten.replace(surfaces, bytes, (offset) => {
     const within = offset % SURFACE_BYTES;
     return offset - within + movedInSurface(within, cubes[types[Math.floor(offset / SURFACE_BYTES)]!]!);
   });

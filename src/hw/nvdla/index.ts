@@ -2,4 +2,3 @@
 // No behaviour.
 export * from './config.js';
 export * from './descriptors.js';
-export * from './emu-descriptors.js';

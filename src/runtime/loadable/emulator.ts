@@ -10,7 +10,7 @@ import {
   EmuNetworkDesc,
   EmuOpDesc,
   EmuOpType,
-} from '../../hw/nvdla/index.js';
+} from '../../compiler/loadable/index.js';
 
 type BufferDesc = ReturnType<(typeof EmuBufferDesc)['from']>;
 type OpDesc = ReturnType<(typeof EmuOpDesc)['from']>;

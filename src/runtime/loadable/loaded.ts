@@ -16,7 +16,6 @@ import {
   type TaskListEntry,
   type TensorDescListEntry,
 } from '../../compiler/loadable/index.js';
-import { CommonOpDesc } from '../../hw/nvdla/index.js';
 import type { AccelFile } from '../../core/accel-file.js';
 import { AsyncStack } from '../async-stack.js';
 import { allocate, type NvdlaMemory, NvdlaSubmission } from '../backends/nvdla-memory.js';
@@ -226,10 +225,9 @@ export class LoadedLoadable implements AsyncDisposable {
 
   /** Writes the task's dependency graph anew: a kernel counts its dependencies down where it is. */
   #dependencies(task: TaskListEntry, contents: Contents): Runner {
-    const { graph, types } = dlaTask(contents, task);
+    const { graph } = dlaTask(contents, task);
     const { bytes } = this.#memories[graph.memory]!;
-    const original = graph.bytes.subarray(0, types.length * CommonOpDesc.size);
-    return () => bytes.set(original, graph.at);
+    return () => bytes.set(graph.bytes, graph.at);
   }
 }
 
