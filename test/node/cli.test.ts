@@ -188,6 +188,21 @@ describe('accel ls and info', () => {
     assert.ok(rows.some(({ name }) => name === 'nvdla:nv_small'));
   });
 
+  it('say which nodes the kernel has when one is asked for that it has not', async () => {
+    for (const words of [
+      ['info', '/dev/accel/accel255'],
+      ['run', 'models/resnet8-cifar10-int8-qdq.onnx', '--device', '/dev/accel/accel255', '--input', 'x.bin'],
+    ]) {
+      const { code, err } = await accel(...words);
+      assert.equal(code, 2);
+      assertOneLine(err, /no node \/dev\/accel\/accel255; the kernel has /);
+    }
+    const traced = ['run', 'models/resnet8-cifar10-int8-qdq.onnx', '--device', '/dev/accel/accel0'];
+    const { code, err } = await accel('trace', '-o', '/dev/null', '--', ...traced);
+    assert.equal(code, 2);
+    assertOneLine(err, /cannot be traced/);
+  });
+
   it('say what a device is and what its model promises about each register', async () => {
     const { out } = await accel('info', 'nvdla:nv_small');
     assert.match(out, /nvidia,nv_small/);

@@ -40,7 +40,10 @@ function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
   harden(program, io);
 
   const device = (): Option =>
-    new Option('-d, --device <name>', `board or accelN, see accel ls (default ${DEFAULT_BOARD})`);
+    new Option(
+      '-d, --device <name>',
+      `board, accelN, or /dev/accel/accelN of the kernel, see accel ls (default ${DEFAULT_BOARD})`,
+    );
   const engines = (): Option =>
     new Option('--engines <where>', 'data paths in this thread or in workers')
       .choices(['inline', 'worker'])
@@ -80,16 +83,16 @@ function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
     .description('list the devices')
     .addOption(staging())
     .addOption(json())
-    .action((options: { staging?: boolean; json?: boolean }) => ls(options, io));
+    .action(async (options: { staging?: boolean; json?: boolean }) => ls(options, io));
 
   program
     .command('info')
     .description('say what a device is and what its model promises')
-    .argument('[device]', 'board or accelN')
+    .argument('[device]', 'board, accelN, or /dev/accel/accelN of the kernel')
     .option('--registers', 'list every register')
     .addOption(staging())
     .addOption(json())
-    .action((name: string | undefined, options: InfoOptions) => info(name, options, io));
+    .action(async (name: string | undefined, options: InfoOptions) => info(name, options, io));
 
   program
     .command('verify')

@@ -1,5 +1,5 @@
 // accel ls and accel info: which devices there are, and what is promised about one.
-// Not a probe of silicon: these are the devices this package can make.
+// Not a probe of silicon: of the kernel's devices it shows what the kernel says.
 import { AccelError } from '../../base/errors.js';
 import type { Modelled } from '../../base/register-file.js';
 import { configByCompatible, type NvdlaConfig } from '../../hw/nvdla/index.js';
@@ -10,7 +10,8 @@ import { DEFAULT_BOARD, today } from '../system.js';
 import { columns } from './columns.js';
 import { bytes } from './format.js';
 import { errorLine, type CommandIo } from './io.js';
-import { systemFor } from './session.js';
+import { nodeInfo } from './node-info.js';
+import { systemFor } from './target.js';
 
 export interface InfoOptions {
   readonly registers?: boolean;
@@ -18,8 +19,17 @@ export interface InfoOptions {
   readonly json?: boolean;
 }
 
-export function ls(options: Pick<InfoOptions, 'staging' | 'json'>, io: CommandIo): void {
-  const rows = boards.map((board) => {
+interface Row {
+  readonly name: string;
+  readonly driver: string | null;
+  readonly kind: string;
+  readonly default: boolean;
+  readonly summary: string;
+  readonly staging?: string;
+}
+
+export async function ls(options: Pick<InfoOptions, 'staging' | 'json'>, io: CommandIo): Promise<void> {
+  const virtual = boards.map((board) => {
     using system = systemFor(board.name, { bare: true });
     const driver = driverOf(system.device().spec);
     const admitted = driver === undefined ? undefined : admission(driver.manifest, options.staging === true);
@@ -32,6 +42,7 @@ export function ls(options: Pick<InfoOptions, 'staging' | 'json'>, io: CommandIo
       ...(admitted === undefined ? {} : { staging: admitted }),
     };
   });
+  const rows: Row[] = [...virtual, ...(await kernelRows())];
   if (options.json === true) {
     io.out(`${JSON.stringify(rows, undefined, 2)}\n`);
     return;
@@ -45,6 +56,19 @@ export function ls(options: Pick<InfoOptions, 'staging' | 'json'>, io: CommandIo
     row.staging === undefined ? '' : colours.yellow(row.staging),
   ]);
   io.out(columns(['device', 'driver', 'kind', '', ''], shown, { colours }));
+}
+
+/** The nodes of the kernel below; none on other systems. */
+async function kernelRows(): Promise<Row[]> {
+  if (process.platform !== 'linux') return [];
+  const { linuxNodes } = await import('../linux/index.js');
+  return linuxNodes().map(({ path, driver, busName, target }) => ({
+    name: path,
+    driver: driver ?? null,
+    kind: 'kernel',
+    default: false,
+    summary: `${target ?? 'no compiler here'}, ${busName}`,
+  }));
 }
 
 /** Whether a driver in staging loads, in words; undefined for others. */
@@ -115,7 +139,8 @@ export function stagingText({ until, failing, owner }: StagingState): string {
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
-export function info(name: string | undefined, options: InfoOptions, io: CommandIo): void {
+export async function info(name: string | undefined, options: InfoOptions, io: CommandIo): Promise<void> {
+  if (name?.startsWith('/') === true) return nodeInfo(name, options.json === true, io);
   using system = systemFor(name, { staging: options.staging });
   const about = describeDevice(system.device(), options.registers === true);
   if (options.json === true) {

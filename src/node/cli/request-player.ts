@@ -6,7 +6,7 @@ import { compareOutputs, fillFrom, type GnaCase } from '../../machine/vectors/in
 import { call, computeGna, createGnaBuffer, waitGna } from '../../testing/index.js';
 import { DRM_IOCTL_GNA_GEM_FREE } from '../../abi/gna.js';
 import type { EngineKind, System } from '../system.js';
-import { systemFor } from './session.js';
+import { systemFor } from './target.js';
 import type { VectorOutcome } from './vector-player.js';
 
 /** How long a request may take; more is a device that hangs. */

@@ -11,6 +11,7 @@ import { bar, count, percent, time } from './format.js';
 import { UsageError, type CommandIo } from './io.js';
 import { interpret, type OutputResult } from './results.js';
 import { Session, type SessionOptions } from './session.js';
+import type { TargetUsage } from './target.js';
 
 export interface RunOptions {
   readonly input?: readonly string[];
@@ -63,8 +64,9 @@ export async function run(
       ),
     });
   }
-  if (options.json === true) printJson(model, options, session, results, io);
-  else print(model, session, results, io);
+  const busy = await session.target.usage();
+  if (options.json === true) printJson(model, session, results, busy, io);
+  else print(model, session, results, busy, io);
 }
 
 /** `--dim NAME=SIZE` and `--constant NAME=NUMBER`. */
@@ -117,24 +119,24 @@ function save(folder: string, outputs: Readonly<Record<string, InputArray>>, pre
 
 function printJson(
   model: string,
-  options: RunOptions,
   session: Session,
   results: readonly RunResult[],
+  busy: readonly TargetUsage[],
   io: CommandIo,
 ): void {
-  const { device, graph } = session;
+  const { target, graph } = session;
   io.out(
     `${JSON.stringify(
       {
         model,
-        device: { board: device.board.name, node: device.accel?.name, driver: device.accel?.driver.name },
-        engines: options.engines ?? 'inline',
+        device: { board: target.name, node: target.node, driver: target.driver },
+        engines: target.engines ?? null,
         calibrationInputs: session.calibrated ?? 0,
         results,
         placement: graph.placement(),
         layers: graph.layers(),
         buildNs: graph.buildTimes,
-        busy: session.usage(),
+        busy,
       },
       undefined,
       2,
@@ -145,13 +147,19 @@ function printJson(
 /** Width of probability bars, cells. */
 const BAR = 24;
 
-function print(model: string, session: Session, results: readonly RunResult[], io: CommandIo): void {
+function print(
+  model: string,
+  session: Session,
+  results: readonly RunResult[],
+  busy: readonly TargetUsage[],
+  io: CommandIo,
+): void {
   const { colours } = io;
-  const { device, graph } = session;
+  const { target, graph } = session;
   const calibrated = !session.calibrated
     ? ''
     : `, calibrated with ${session.calibrated} input${session.calibrated === 1 ? '' : 's'}`;
-  io.out(`${colours.bold(basename(model))} on ${device.board.name} (${device.accel?.name})${calibrated}\n`);
+  io.out(`${colours.bold(basename(model))} on ${target.name} (${target.node})${calibrated}\n`);
   for (const result of results) {
     for (const [name, output] of Object.entries(result.outputs)) {
       io.out(`\n${colours.bold(result.input)} -> ${name}, ${output.type} [${output.shape.join(',')}]\n`);
@@ -172,7 +180,7 @@ function print(model: string, session: Session, results: readonly RunResult[], i
     io.out(
       'a float model without calibration inputs stays on the host: name some with --calibrate FILE...\n',
     );
-  io.out(`\n${timesText(session, results, io)}`);
+  io.out(`\n${timesText(session, results, busy, io)}`);
 }
 
 /** Operators by place, their work, and why the host's are there. */
@@ -219,7 +227,12 @@ function kinds(operators: readonly string[]): string {
     .join(', ');
 }
 
-function timesText(session: Session, results: readonly RunResult[], io: CommandIo): string {
+function timesText(
+  session: Session,
+  results: readonly RunResult[],
+  busy: readonly TargetUsage[],
+  io: CommandIo,
+): string {
   const { compile, upload } = session.graph.buildTimes;
   const mean = (stage: keyof DispatchTimes): number =>
     results.reduce((sum, { times }) => sum + times[stage], 0) / results.length;
@@ -235,9 +248,9 @@ function timesText(session: Session, results: readonly RunResult[], io: CommandI
   const shown = stages.map(([name, ns]) => [name, time(ns)]);
   const note = results.length > 1 ? ` (mean of ${results.length} inferences)` : '';
   let text = columns([`time${note}`, ''], shown, { right: [1], colours });
-  const usage = session.usage().filter(({ jobs }) => jobs > 0);
-  if (usage.length > 0) {
-    const rows = usage.map(({ engine, busyNs, jobs }) => [engine, time(busyNs), String(jobs)]);
+  const used = busy.filter(({ busyNs, jobs }) => (jobs ?? busyNs) > 0);
+  if (used.length > 0) {
+    const rows = used.map(({ engine, busyNs, jobs }) => [engine, time(busyNs), String(jobs ?? '')]);
     text += `\n${columns(['unit', 'busy', 'jobs'], rows, { right: [1, 2], colours })}`;
   }
   return text;

@@ -1,10 +1,8 @@
-// A model on a virtual device of this process: system, context, graph, inputs by files.
+// A model on a device: target, context, graph, inputs by files.
 // Not a command: run, trace and verify use it.
 import { basename } from 'node:path';
 import { AccelError } from '../../base/errors.js';
 import type { ImportOptions } from '../../compiler/index.js';
-import type { EngineUsage } from '../../core/usage.js';
-import { boardByName, boards, type MachineDevice } from '../../machine/index.js';
 import {
   createContext,
   loadOnnx,
@@ -22,30 +20,25 @@ import {
   type InputDescriptor,
 } from '../input/load.js';
 import { sidecarFor, type Sidecar } from '../input/sidecar.js';
-import { DEFAULT_BOARD, openSystem, type EngineKind, type System, type SystemOptions } from '../system.js';
 import type { CommandIo } from './io.js';
 import { UsageError } from './io.js';
 import { Progress } from './progress.js';
+import { openTarget, type Target, type TargetOptions } from './target.js';
 
 /** Most pictures that calibration uses; more add little and cost time. */
 const CALIBRATION_INPUTS = 32;
 
-export interface SessionOptions {
+export interface SessionOptions extends TargetOptions {
   readonly model: string;
-  /** Board name or accelN. Default nvdla:nv_large. */
+  /** Board name, accelN, or the path of a node of the kernel. Default nvdla:nv_large. */
   readonly device?: string | undefined;
-  readonly engines?: EngineKind | undefined;
   readonly fallback?: 'host' | 'forbid' | undefined;
-  /** Lets a driver in staging load. */
-  readonly staging?: boolean | undefined;
   /** Files to calibrate a float model with, instead of those its sidecar names. */
   readonly calibrationFiles?: readonly string[] | undefined;
   /** Calibration inputs for a float model whose sidecar names none. */
   readonly calibration?: ((inputs: readonly InputDescriptor[]) => Record<string, InputArray>[]) | undefined;
   /** Sizes of symbolic dimensions, and inputs that are known now. */
   readonly import?: ImportOptions | undefined;
-  /** Told once the system exists: for tracing. */
-  onSystem?(system: System, device: MachineDevice): void;
 }
 
 export interface Inference {
@@ -53,36 +46,16 @@ export interface Inference {
   readonly times: DispatchTimes;
 }
 
-/** A system with the device of that name: a board name, or accelN on a machine with the default board. */
-export function systemFor(
-  name: string | undefined,
-  options: Pick<SystemOptions, 'engines' | 'bare' | 'staging'> = {},
-): System {
-  const wanted = name ?? DEFAULT_BOARD;
-  if (boardByName(wanted) !== undefined) return openSystem({ ...options, devices: [wanted] });
-  if (/^accel\d+$/.test(wanted)) {
-    const system = openSystem(options);
-    if (system.machine.device(wanted) !== undefined) return system;
-    system[Symbol.dispose]();
-    throw new UsageError(`no device ${wanted}: only accel0 exists, a ${DEFAULT_BOARD}; see accel ls`);
-  }
-  throw new UsageError(`no device ${wanted}; there are ${boards.map((board) => board.name).join(', ')}`);
-}
-
 export class Session implements AsyncDisposable {
-  readonly system: System;
-  readonly device: MachineDevice;
+  readonly target: Target;
   readonly sidecar: Sidecar | undefined;
   readonly context: MLContext;
   readonly graph: MLGraph;
   /** Inputs that a float model was calibrated with: 0 when there were none. Undefined where none are needed. */
   readonly calibrated: number | undefined;
 
-  private constructor(
-    parts: Pick<Session, 'system' | 'device' | 'sidecar' | 'context' | 'graph' | 'calibrated'>,
-  ) {
-    this.system = parts.system;
-    this.device = parts.device;
+  private constructor(parts: Pick<Session, 'target' | 'sidecar' | 'context' | 'graph' | 'calibrated'>) {
+    this.target = parts.target;
     this.sidecar = parts.sidecar;
     this.context = parts.context;
     this.graph = parts.graph;
@@ -92,20 +65,18 @@ export class Session implements AsyncDisposable {
   static async open(options: SessionOptions, io: CommandIo): Promise<Session> {
     const bytes = readFile(options.model);
     const sidecar = sidecarFor(options.model);
-    const system = systemFor(options.device, { engines: options.engines, staging: options.staging });
+    const target = await openTarget(options.device, options);
     let context: MLContext | undefined;
     try {
-      const device = system.device();
-      options.onSystem?.(system, device);
       const host = await createHost();
       context = await createContext({
-        file: system.open(),
-        target: device.board.name,
+        file: target.file,
+        target: target.name,
         owns: true,
-        clock: system.clock,
+        clock: target.clock,
         ...(host === undefined ? {} : { host }),
       });
-      using progress = new Progress(io, `compiling ${basename(options.model)} for ${device.board.name}`);
+      using progress = new Progress(io, `compiling ${basename(options.model)} for ${target.name}`);
       let calibrated: number | undefined;
       const graph = await loadOnnx(context, bytes, {
         name: basename(options.model),
@@ -122,10 +93,10 @@ export class Session implements AsyncDisposable {
         },
         onProgress: (stage) => progress.step(stage, stage === 'quantising'),
       });
-      return new Session({ system, device, sidecar, context, graph, calibrated });
+      return new Session({ target, sidecar, context, graph, calibrated });
     } catch (error) {
-      await context?.destroy();
-      system[Symbol.dispose]();
+      await (context?.destroy() ?? target.file.close());
+      target[Symbol.dispose]();
       throw error;
     }
   }
@@ -163,17 +134,11 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** Busy time per engine since the system was opened. */
-  usage(): EngineUsage[] {
-    const accel = this.device.accel;
-    return accel?.driver.usage?.(accel) ?? [];
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.context.destroy();
     } finally {
-      this.system[Symbol.dispose]();
+      this.target[Symbol.dispose]();
     }
   }
 }

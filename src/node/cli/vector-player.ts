@@ -12,7 +12,7 @@ import {
   type Vector,
 } from '../../machine/vectors/index.js';
 import type { EngineKind, System } from '../system.js';
-import { systemFor } from './session.js';
+import { systemFor } from './target.js';
 
 export type VectorOutcome =
   | { readonly verdict: 'passed' }
