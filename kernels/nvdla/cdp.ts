@@ -1,5 +1,5 @@
-// Local response normalisation over channels, int8. Fact sheet section 2.7.
-// Not the reading of a cube: the engine widens and converts pixels first.
+// Local response normalisation over channels, int8 and int16. Fact sheet section 2.7.
+// Not the reading of a cube: the engine widens and converts pixels first. Not fp16: cdp-half.ts.
 import { lookup } from './lut';
 
 function round(value: i64, shift: i32): i64 {
@@ -9,7 +9,7 @@ function round(value: i64, shift: i32): i64 {
 }
 
 /**
- * Input converter in place, `pixels` of `atom` int32: sat9(round((x - offset) * scale)). Lanes from `lanes` on, which
+ * Input converter in place, `pixels` of `atom` int32: round((x - offset) * scale), saturated to `bits`. Lanes from `lanes` on, which
  * hold no channel, become 0.
  */
 export function cdpConvert(
@@ -20,11 +20,13 @@ export function cdpConvert(
   offset: i32,
   scale: i32,
   shift: i32,
+  bits: i32,
 ): void {
+  const limit: i64 = (<i64>1) << (bits - 1);
   for (let p: i32 = 0; p < pixels; p++) {
     for (let l: i32 = 0; l < atom; l++) {
       const u = round((<i64>load<i32>(tile) - offset) * scale, shift);
-      store<i32>(tile, l < lanes ? <i32>min<i64>(max<i64>(u, -256), 255) : 0);
+      store<i32>(tile, l < lanes ? <i32>min<i64>(max<i64>(u, -limit), limit - 1) : 0);
       tile += 4;
     }
   }
@@ -36,7 +38,9 @@ export function cdpConvert(
  * @param reach channels to each side
  * @param lut see lut.ts
  */
-export function cdpSurface8(
+// @ts-ignore: decorator
+@inline
+function surfaceOf<O>(
   u: usize,
   surface: i32,
   surfaces: i32,
@@ -52,6 +56,7 @@ export function cdpSurface8(
   dst: usize,
 ): void {
   const channels = surfaces * atom;
+  const most: i64 = sizeof<O>() == 1 ? 127 : 32767;
   for (let p: i32 = 0; p < pixels; p++) {
     for (let l: i32 = 0; l < atom; l++) {
       const c = surface * atom + l;
@@ -69,8 +74,44 @@ export function cdpSurface8(
       const y = lookup(s, lut, true);
       const product = mulBypass != 0 ? y : y * <i64>own;
       const out = round((product - offset) * scale, shift);
-      store<i8>(dst, <i8>min<i64>(max<i64>(out, -128), 127));
-      dst++;
+      store<O>(dst, <O>min<i64>(max<i64>(out, -most - 1), most));
+      dst += sizeof<O>();
     }
   }
+}
+
+export function cdpSurface8(
+  u: usize,
+  surface: i32,
+  surfaces: i32,
+  pixels: i32,
+  atom: i32,
+  reach: i32,
+  sumBypass: i32,
+  mulBypass: i32,
+  lut: usize,
+  offset: i32,
+  scale: i32,
+  shift: i32,
+  dst: usize,
+): void {
+  surfaceOf<i8>(u, surface, surfaces, pixels, atom, reach, sumBypass, mulBypass, lut, offset, scale, shift, dst);
+}
+
+export function cdpSurface16(
+  u: usize,
+  surface: i32,
+  surfaces: i32,
+  pixels: i32,
+  atom: i32,
+  reach: i32,
+  sumBypass: i32,
+  mulBypass: i32,
+  lut: usize,
+  offset: i32,
+  scale: i32,
+  shift: i32,
+  dst: usize,
+): void {
+  surfaceOf<i16>(u, surface, surfaces, pixels, atom, reach, sumBypass, mulBypass, lut, offset, scale, shift, dst);
 }

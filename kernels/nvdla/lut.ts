@@ -5,9 +5,9 @@
 // tables underflow, when both overflow, otherwise; LE offset, LE select, LO select; LE start, LE end, LO start, LO end as
 // pairs (high, low); scale and shift of the slopes for LE underflow, LE overflow, LO underflow, LO overflow.
 
-const HIT: i32 = 0;
-const UNDERFLOW: i32 = 1;
-const OVERFLOW: i32 = 2;
+export const HIT: i32 = 0;
+export const UNDERFLOW: i32 = 1;
+export const OVERFLOW: i32 = 2;
 
 const LE_LAST: i64 = 64;
 const LO_LAST: i64 = 256;
@@ -61,6 +61,15 @@ function state(index: i64, last: i64): i32 {
   return index < 0 ? UNDERFLOW : index >= last ? OVERFLOW : HIT;
 }
 
+/** Whether the LO table's result counts, by what happened in both. */
+export function choice(le: i32, lo: i32, lut: usize): bool {
+  if (le == UNDERFLOW && lo == UNDERFLOW) return word(lut, 2) != 0;
+  if (le == OVERFLOW && lo == OVERFLOW) return word(lut, 3) != 0;
+  if (le == HIT && lo != HIT) return false;
+  if (lo == HIT && le != HIT) return true;
+  return word(lut, 4) != 0;
+}
+
 /** Looks `v` up. `cdp`: 16-bit fractions and results, else 35-bit fractions and 32-bit results. */
 export function lookup(v: i64, lut: usize, cdp: bool): i64 {
   const exponential = word(lut, 1) != 0;
@@ -71,12 +80,7 @@ export function lookup(v: i64, lut: usize, cdp: bool): i64 {
   const loIndex = position(v - loStart, false, 0, word(lut, 7));
   const le = state(leIndex, LE_LAST);
   const lo = state(loIndex, LO_LAST);
-  let useLo: bool;
-  if (le == UNDERFLOW && lo == UNDERFLOW) useLo = word(lut, 2) != 0;
-  else if (le == OVERFLOW && lo == OVERFLOW) useLo = word(lut, 3) != 0;
-  else if (le == HIT && lo != HIT) useLo = false;
-  else if (lo == HIT && le != HIT) useLo = true;
-  else useLo = word(lut, 4) != 0;
+  const useLo = choice(le, lo, lut);
 
   const most: i64 = cdp ? 0x7fff : 0x7fffffff;
   const least: i64 = cdp ? -0x8000 : -0x80000000;

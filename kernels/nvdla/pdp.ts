@@ -1,16 +1,6 @@
 // Pooling of one output row of one surface. Fact sheet section 2.6.
 // Not a split into strips: a strip's overlap changes nothing in the result.
-
-function roundSat(x: v128): v128 {
-  const sign = v128.and(x, i64x2.splat(0x8000000000000000));
-  return i32x4.trunc_sat_f64x2_s_zero(f64x2.add(x, v128.or(sign, f64x2.splat(0.5))));
-}
-
-function scaled(v: v128, factor: v128): v128 {
-  const a = roundSat(f64x2.mul(f64x2.convert_low_i32x4_s(v), factor));
-  const b = roundSat(f64x2.mul(f64x2.convert_low_i32x4_s(v128.shuffle<i64>(v, v, 1, 1)), factor));
-  return v128.shuffle<i64>(a, b, 0, 2);
-}
+import { scaled } from './round';
 
 /**
  * Maximum or minimum over windows, int8, `atom` lanes (8, 16, 32) per pixel. Padding does not take part.
@@ -81,6 +71,7 @@ export function poolAverage8(
   const byWidth = f64x2.splat(<f64>recipWidth / 65536.0);
   const byHeight = f64x2.splat(<f64>recipHeight / 65536.0);
   const low = i32x4.splat(255);
+  const none = f64x2.splat(0);
   const rowsPad = load<i32>(pads + ((<usize>(kernelHeight - (y1 - y0))) << 2)) * kernelWidth;
   for (let ox: i32 = 0; ox < outWidth; ox++) {
     const left = ox * stride - padLeft;
@@ -98,10 +89,95 @@ export function poolAverage8(
           at += atom;
         }
       }
-      const a = scaled(scaled(i32x4.add(i32x4.extend_low_i16x8_s(sum), pad), byWidth), byHeight);
-      const b = scaled(scaled(i32x4.add(i32x4.extend_high_i16x8_s(sum), pad), byWidth), byHeight);
+      const a = scaled(scaled(i32x4.add(i32x4.extend_low_i16x8_s(sum), pad), none, byWidth), none, byHeight);
+      const b = scaled(scaled(i32x4.add(i32x4.extend_high_i16x8_s(sum), pad), none, byWidth), none, byHeight);
       const half = i16x8.narrow_i32x4_s(v128.and(a, low), v128.and(b, low));
       v128.store64_lane(dst + <usize>(ox * atom + l), i8x16.narrow_i16x8_u(half, half), 0);
+    }
+  }
+}
+
+/** As poolExtreme8, int16, `atom` a multiple of 8. */
+export function poolExtreme16(
+  src: usize,
+  line: i32,
+  width: i32,
+  height: i32,
+  atom: i32,
+  dst: usize,
+  outWidth: i32,
+  top: i32,
+  kernelWidth: i32,
+  kernelHeight: i32,
+  stride: i32,
+  padLeft: i32,
+  minimum: i32,
+): void {
+  const y0 = max(top, 0);
+  const y1 = min(top + kernelHeight, height);
+  const pixel = <usize>atom << 1;
+  for (let ox: i32 = 0; ox < outWidth; ox++) {
+    const left = ox * stride - padLeft;
+    const x0 = max(left, 0);
+    const x1 = min(left + kernelWidth, width);
+    for (let l: usize = 0; l < pixel; l += 16) {
+      let best = minimum != 0 ? i16x8.splat(32767) : i16x8.splat(-32768);
+      for (let y = y0; y < y1; y++) {
+        let at = src + <usize>y * <usize>line + <usize>x0 * pixel + l;
+        for (let x = x0; x < x1; x++) {
+          const v = v128.load(at);
+          best = minimum != 0 ? i16x8.min_s(best, v) : i16x8.max_s(best, v);
+          at += pixel;
+        }
+      }
+      v128.store(dst + <usize>ox * pixel + l, best);
+    }
+  }
+}
+
+/** As poolAverage8, int16, `atom` a multiple of 4; the low 16 bits are kept. */
+export function poolAverage16(
+  src: usize,
+  line: i32,
+  width: i32,
+  height: i32,
+  atom: i32,
+  dst: usize,
+  outWidth: i32,
+  top: i32,
+  kernelWidth: i32,
+  kernelHeight: i32,
+  stride: i32,
+  padLeft: i32,
+  recipWidth: i32,
+  recipHeight: i32,
+  pads: usize,
+): void {
+  const y0 = max(top, 0);
+  const y1 = max(y0, min(top + kernelHeight, height));
+  const byWidth = f64x2.splat(<f64>recipWidth / 65536.0);
+  const byHeight = f64x2.splat(<f64>recipHeight / 65536.0);
+  const none = f64x2.splat(0);
+  const pixel = <usize>atom << 1;
+  const rowsPad = load<i32>(pads + ((<usize>(kernelHeight - (y1 - y0))) << 2)) * kernelWidth;
+  for (let ox: i32 = 0; ox < outWidth; ox++) {
+    const left = ox * stride - padLeft;
+    const x0 = max(left, 0);
+    const x1 = max(x0, min(left + kernelWidth, width));
+    const pad = i32x4.splat(
+      load<i32>(pads + ((<usize>(kernelWidth - (x1 - x0))) << 2)) * (y1 - y0) + rowsPad,
+    );
+    for (let l: usize = 0; l < pixel; l += 8) {
+      let sum = pad;
+      for (let y = y0; y < y1; y++) {
+        let at = src + <usize>y * <usize>line + <usize>x0 * pixel + l;
+        for (let x = x0; x < x1; x++) {
+          sum = i32x4.add(sum, v128.load16x4_s(at));
+          at += pixel;
+        }
+      }
+      const mean = v128.and(scaled(scaled(sum, none, byWidth), none, byHeight), i32x4.splat(0xffff));
+      v128.store64_lane(dst + <usize>ox * pixel + l, i16x8.narrow_i32x4_u(mean, mean), 0);
     }
   }
 }

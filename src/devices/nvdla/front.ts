@@ -24,14 +24,14 @@ import { planConv, text } from './plan/conv.js';
 import { planPdp, planPdpSource, pdpShape } from './plan/pdp.js';
 import { Faulted, Plan, Refused, type Luts, type Units } from './plan/plan.js';
 import { planRubik } from './plan/rubik.js';
-import { feedsPdp, needsRdma, planSdp, planSdpSource } from './plan/sdp.js';
+import { feedsPdp, needsRdma, planSdp, planSdpSource, type SdpShape } from './plan/sdp.js';
 import { Unit, type UnitHandler } from './unit.js';
 
 /** Registers inside the grouped units that read as zero: nothing counts cycles, or sees NaNs, here. */
 const counter = /^(D_PERF_(?!ENABLE)|D_(NAN|INF)_|D_STATUS_(NAN|INF)_|D_OUT_SATURATION$)/;
 /** Registers that are kept and change nothing: arbitration, performance switches, spare bits, timing of fetches. */
 const kept =
-  /^(CFG_(RD|WR)_WEIGHT|CFG_OUTSTANDING|S_ARBITER|D_PERF_ENABLE|D_CYA|D_NAN_FLUSH|D_FETCH_GRAIN|D_RELEASE|D_RESERVED|D_PRA)/;
+  /^(CFG_(RD|WR)_WEIGHT|CFG_OUTSTANDING|S_ARBITER|D_PERF_ENABLE|D_CYA|D_FETCH_GRAIN|D_RELEASE|D_RESERVED|D_PRA)/;
 /**
  * Cycles that a register access takes, in the one place where it matters: after reset the convolution buffer is cleared, an
  * entry per cycle, and a guest that looks at once sees that it is not done (findings.md).
@@ -255,8 +255,10 @@ export class NvdlaDevice implements VirtualDevice {
     if (pdp) this.#planFlyingPdp(plan, sdp);
   }
 
-  #planFlyingPdp(plan: Plan, sdp: { width: number; height: number; channels: number }): void {
+  #planFlyingPdp(plan: Plan, sdp: SdpShape): void {
     const { width, height, channels } = pdpShape(plan);
+    if (plan.units.PDP.get('D_DATA_FORMAT', 'INPUT_DATA') !== sdp.output)
+      throw new Refused('PDP expects another precision than SDP gives');
     if (width !== sdp.width || height !== sdp.height || channels !== sdp.channels) {
       const theirs = `${sdp.width}x${sdp.height}x${sdp.channels}`;
       throw new Refused(`PDP expects ${width}x${height}x${channels}, SDP gives ${theirs}`);

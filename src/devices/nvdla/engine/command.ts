@@ -21,7 +21,14 @@ export type Cube = Values<typeof cubeLayout>;
 
 /** SDP: the cube it works on, the output converter. */
 export const sdpLayout = {
+  /** Channels computed together: those of a memory atom of `precision`. */
   atom: 'i',
+  /** 0 int8, 1 int16, 2 fp16: of the source (in memory), of the arithmetic, of the result. */
+  source: 'i',
+  precision: 'i',
+  output: 'i',
+  /** fp16: NaNs of the source and of operands become 0. */
+  nanToZero: 'i',
   width: 'i',
   height: 'i',
   channels: 'i',
@@ -101,7 +108,12 @@ export const noLut: Lut = zeros(lutLayout);
 
 /** PDP. */
 export const pdpLayout = {
+  /** Channels of a memory atom. */
   atom: 'i',
+  /** 0 int8, 1 int16, 2 fp16. */
+  precision: 'i',
+  /** fp16: NaNs of the source become 0. */
+  nanToZero: 'i',
   width: 'i',
   height: 'i',
   channels: 'i',
@@ -129,7 +141,12 @@ export type PdpValues = Values<typeof pdpLayout>;
 
 /** CDP. */
 export const cdpLayout = {
+  /** Channels of a memory atom. */
   atom: 'i',
+  /** 0 int8, 1 int16, 2 fp16. */
+  precision: 'i',
+  /** fp16: NaNs of the source become 0. */
+  nanToZero: 'i',
   width: 'i',
   height: 'i',
   channels: 'i',

@@ -74,7 +74,7 @@ export function engine(context: EngineContext): Engine {
     const program = readSdp(command);
     const source = command.block(cubeLayout);
     const path = new SdpPath(kernels, scratch + place.sdp, program);
-    path.rows({ ...source, bytes: 1 }, 0, program.sdp.height);
+    path.rows({ ...source, bytes: program.sdp.source === 0 ? 1 : 2 }, 0, program.sdp.height);
     result[resultWord.unequal] = path.unequal;
     if (command.word() !== 0) runPdp(command, program.destination);
   }

@@ -1,4 +1,4 @@
-// The planar processor's data path, int8: pooling row by row.
+// The planar processor's data path: pooling row by row.
 // Not a splitter: strips of a split width give the same result as the whole width. Fact sheet section 2.6.
 import type { Cube, PdpValues } from './command.js';
 import type { ProcessorKernels } from './kernels.js';
@@ -21,40 +21,20 @@ export function pool(
     for (let y = 0; y < p.outHeight; y++) {
       const dst = destination.address + surface * destination.surface + y * destination.line;
       const top = y * p.strideY - p.padTop;
-      if (p.method === 0) {
-        kernels.poolAverage8(
-          src,
-          source.line,
-          p.width,
-          p.height,
-          p.atom,
-          dst,
-          p.outWidth,
-          top,
-          p.kernelWidth,
-          p.kernelHeight,
-          p.strideX,
-          p.padLeft,
-          p.recipWidth,
-          p.recipHeight,
-          scratch,
-        );
+      const { method, width, height, atom, outWidth, kernelWidth, kernelHeight, strideX, padLeft } = p;
+      const window = [top, kernelWidth, kernelHeight, strideX, padLeft] as const;
+      const cube = [src, source.line, width, height, atom, dst, outWidth] as const;
+      const minimum = method === 2 ? 1 : 0;
+      const average = [p.recipWidth, p.recipHeight, scratch] as const;
+      if (p.precision === 0) {
+        if (method === 0) kernels.poolAverage8(...cube, ...window, ...average);
+        else kernels.poolExtreme8(...cube, ...window, minimum);
+      } else if (p.precision === 1) {
+        if (method === 0) kernels.poolAverage16(...cube, ...window, ...average);
+        else kernels.poolExtreme16(...cube, ...window, minimum);
       } else {
-        kernels.poolExtreme8(
-          src,
-          source.line,
-          p.width,
-          p.height,
-          p.atom,
-          dst,
-          p.outWidth,
-          top,
-          p.kernelWidth,
-          p.kernelHeight,
-          p.strideX,
-          p.padLeft,
-          p.method === 2 ? 1 : 0,
-        );
+        if (method === 0) kernels.poolAverageHalf(...cube, ...window, ...average, p.nanToZero);
+        else kernels.poolExtremeHalf(...cube, ...window, minimum, p.nanToZero);
       }
     }
   }

@@ -1,4 +1,4 @@
-// The single-point processor's data path, int8: stages X1, X2, Y and the output converter over tiles of pixels.
+// The single-point processor's data path: stages X1, X2, Y and the output converter over tiles of pixels.
 // Not a register view: it runs what a command says. Fact sheet section 2.5.
 import type { Cube, Lut, SdpValues, Stage } from './command.js';
 import type { ProcessorKernels } from './kernels.js';
@@ -12,10 +12,13 @@ const DOUBLES = Math.ceil((7 * TILE * 4 + LUT_BYTES) / 64) * 64;
 
 /** What the chain makes of a pixel of zeros, behind the arrays, and that pixel. */
 const STILL = DOUBLES + 4 * TILE * 8;
+const STILL_BYTES = 128;
 const ATOM_MAX = 64;
 
 /** Bytes of scratch this path uses. */
-export const SDP_SCRATCH = STILL + ATOM_MAX + 4 * ATOM_MAX;
+export const SDP_SCRATCH = STILL + STILL_BYTES + 4 * ATOM_MAX;
+
+const FP16 = 2;
 
 export interface SdpProgram {
   readonly sdp: SdpValues;
@@ -25,9 +28,12 @@ export interface SdpProgram {
   readonly destination: Cube;
 }
 
-/** What SDP reads: a cube of int8, or the accumulator's int32 (whose atom is four times as wide). */
+/**
+ * What SDP reads: a cube of elements of 1 or 2 bytes, or what the accumulator gives: int32 (fp32 when computing in fp16), a
+ * group of channels side by side.
+ */
 export interface SdpSource extends Cube {
-  readonly bytes: 1 | 4;
+  readonly bytes: 1 | 2 | 4;
   /** Of the accumulator: channels from this one on are all zero. */
   readonly kernels?: number;
 }
@@ -47,6 +53,12 @@ export class SdpPath {
   /** With the chain: operands are per element, an array holds those of a run of pixels. */
   readonly #elements: boolean;
   readonly #scratch: number;
+  readonly #half: boolean;
+  /** Bytes of a result. */
+  readonly #bytes: 1 | 2;
+  /** A group's source (when in memory), or its results, are in two surfaces of half as many channels. */
+  readonly #splitSource: boolean;
+  readonly #splitResult: boolean;
   /** Set when an element-wise comparison found a difference. */
   unequal = 0;
 
@@ -62,9 +74,17 @@ export class SdpPath {
     ]);
     this.#active = [0, 1, 2].filter((stage) => program.stages[stage].enabled !== 0);
     this.#scratch = scratch;
+    const { source, precision, output } = program.sdp;
+    this.#half = precision === FP16;
+    this.#bytes = output === 0 ? 1 : 2;
+    this.#splitSource = precision === 0 && source !== 0;
+    this.#splitResult = precision === 0 && output !== 0;
     const inMemory = this.#active.map((index) => program.stages[index]).filter(usesMemory);
     this.#elements = inMemory.some((stage) => stage.perElement !== 0);
     this.#chain =
+      precision === output &&
+      source === precision &&
+      !this.#half &&
       this.#active.length > 0 &&
       this.#active.every((index) => index < 2 && linear(program.stages[index])) &&
       inMemory.every((stage) => (stage.perElement !== 0) === this.#elements);
@@ -75,25 +95,23 @@ export class SdpPath {
   /** Rows [y0, y1) of every surface. Row y0 of surface 0 is at `source.address`; int32 rows are overwritten. */
   rows(source: SdpSource, y0: number, y1: number): void {
     const { sdp, destination } = this.#program;
-    const surfaces = Math.ceil(sdp.channels / sdp.atom);
-    for (let surface = 0; surface < surfaces; surface++) {
-      for (const stage of this.#active) this.#kernelOperands(stage, surface);
-      const live = this.#liveLanes(source, surface);
+    const groups = Math.ceil(sdp.channels / sdp.atom);
+    const split = this.#splitSource && source.bytes === 2;
+    const sourceStep = split ? 2 * source.surface : source.surface;
+    const resultStep = this.#splitResult ? 2 * destination.surface : destination.surface;
+    const sourcePixel = (sdp.atom * source.bytes) / (split ? 2 : 1);
+    const resultPixel = (sdp.atom * this.#bytes) / (this.#splitResult ? 2 : 1);
+    const second = split ? source.surface : 0;
+    for (let group = 0; group < groups; group++) {
+      for (const stage of this.#active) this.#kernelOperands(stage, group);
+      const live = this.#liveLanes(source, group);
       for (let y = y0; y < y1; y++) {
-        const from = source.address + surface * source.surface + (y - y0) * source.line;
-        const to = destination.address + surface * destination.surface + y * destination.line;
+        const from = source.address + group * sourceStep + (y - y0) * source.line;
+        const to = destination.address + group * resultStep + y * destination.line;
         for (let x = 0; x < sdp.width; x += this.#pixels) {
           const pixels = Math.min(this.#pixels, sdp.width - x);
-          this.#run(
-            from + x * sdp.atom * source.bytes,
-            source.bytes,
-            to + x * sdp.atom,
-            surface,
-            y,
-            x,
-            pixels,
-            live,
-          );
+          const at = from + x * sourcePixel;
+          this.#run(at, second, source.bytes, to + x * resultPixel, group, y, x, pixels, live);
         }
       }
     }
@@ -105,7 +123,7 @@ export class SdpPath {
     if (!this.#chain || this.#elements || source.kernels === undefined) return atom;
     const live = Math.min(atom, Math.max(0, Math.ceil((source.kernels - surface * atom) / 8) * 8));
     if (live < atom) {
-      const zeros = this.#scratch + STILL + ATOM_MAX;
+      const zeros = this.#scratch + STILL + STILL_BYTES;
       this.#kernels.fill32(zeros, 0, atom);
       this.#runChain(zeros, 4, this.#scratch + STILL, surface, 0, 0, 1, atom);
     }
@@ -114,7 +132,8 @@ export class SdpPath {
 
   #run(
     from: number,
-    bytes: 1 | 4,
+    second: number,
+    bytes: 1 | 2 | 4,
     to: number,
     surface: number,
     y: number,
@@ -130,8 +149,9 @@ export class SdpPath {
       return;
     }
     // Accumulator results are this engine's own: the stages work on them in place.
-    const tile = bytes === 1 ? this.#tile : from;
-    if (bytes === 1) kernels.widen8(from, tile, count);
+    const tile = bytes === 4 ? from : this.#tile;
+    if (bytes !== 4) this.#load(from, second, bytes, pixels);
+    else if (this.#half && sdp.nanToZero !== 0) kernels.flushNans(tile, count);
     for (const index of this.#active) {
       const stage = stages[index];
       const element = stage.perElement !== 0 && usesMemory(stage);
@@ -140,7 +160,8 @@ export class SdpPath {
       const groups = element ? 1 : pixels;
       const lanes = element ? count : sdp.atom;
       const multiplier = stage.multiply !== 0 ? mul : 0;
-      if (index < 2) {
+      if (this.#half) this.#runHalf(index, tile, groups, lanes, alu, multiplier);
+      else if (index < 2) {
         const rate = 2 ** -stage.mulShift;
         kernels.stageX(tile, groups, lanes, alu, stage.algo, multiplier, rate, stage.prelu, stage.relu);
       } else {
@@ -157,12 +178,46 @@ export class SdpPath {
         if (stage.lut !== 0) kernels.lookupTile(tile, count, this.#lut);
       }
     }
-    kernels.convert8(tile, to, count, sdp.cvtOffset, sdp.cvtScale * 2 ** -sdp.cvtShift);
+    this.#convert(tile, to, count);
+  }
+
+  /** A run of pixels of memory to the tile. */
+  #load(from: number, second: number, bytes: 1 | 2, pixels: number): void {
+    const { sdp } = this.#program;
+    const kernels = this.#kernels;
+    const count = pixels * sdp.atom;
+    if (this.#half) kernels.halfToFloat(from, this.#tile, count, sdp.nanToZero);
+    else if (bytes === 1) kernels.widen8(from, this.#tile, count);
+    else if (second === 0) kernels.widen16(from, this.#tile, count);
+    else kernels.widenPair16(from, from + second, this.#tile, pixels, sdp.atom);
+  }
+
+  #runHalf(index: number, tile: number, groups: number, lanes: number, alu: number, mul: number): void {
+    const kernels = this.#kernels;
+    const { algo, prelu, relu, lut } = this.#program.stages[index];
+    if (index < 2) kernels.stageXHalf(tile, groups, lanes, alu, algo, mul, prelu, relu);
+    else {
+      this.unequal |= kernels.stageYHalf(tile, groups, lanes, mul, prelu, alu, algo);
+      if (lut !== 0) kernels.lookupTileHalf(tile, groups * lanes, this.#lut);
+    }
+  }
+
+  /** The tile to results in memory. */
+  #convert(tile: number, to: number, count: number): void {
+    const { sdp, destination } = this.#program;
+    const kernels = this.#kernels;
+    const scale = sdp.cvtScale * 2 ** -sdp.cvtShift;
+    const second = this.#splitResult ? to + destination.surface : 0;
+    if (this.#half) kernels.floatToHalf(tile, to, count, sdp.output === FP16 ? 0 : 1);
+    else if (sdp.output === 0) kernels.convert8(tile, to, count, sdp.cvtOffset, scale);
+    else if (sdp.output === FP16)
+      kernels.convertHalf(tile, to, second, sdp.atom / 2, count, sdp.cvtOffset, scale);
+    else kernels.convert16(tile, to, second, sdp.atom / 2, count, sdp.cvtOffset, scale);
   }
 
   #runChain(
     from: number,
-    bytes: 1 | 4,
+    bytes: 1 | 2 | 4,
     to: number,
     surface: number,
     y: number,
@@ -177,7 +232,8 @@ export class SdpPath {
       for (const index of this.#active)
         if (usesMemory(stages[index])) this.#elementOperands(index, surface, y, x, count);
     }
-    this.#kernels.chain8(
+    const chain = this.#bytes === 1 ? this.#kernels.chain8 : this.#kernels.chain16;
+    chain(
       from,
       bytes,
       to,
@@ -222,9 +278,20 @@ export class SdpPath {
       return;
     }
     if (stage.algo >= 0 && stage.aluMemory === 0) {
-      this.#kernels.fill32(alu, sat32(stage.aluValue * 2 ** stage.aluShift), TILE);
+      const value = this.#half
+        ? this.#registerFloat(index, stage.aluValue)
+        : sat32(stage.aluValue * 2 ** stage.aluShift);
+      this.#kernels.fill32(alu, value, TILE);
     }
-    if (stage.multiply !== 0 && stage.mulMemory === 0) this.#kernels.fill32(mul, stage.mulValue, TILE);
+    if (stage.multiply !== 0 && stage.mulMemory === 0) {
+      const value = this.#half ? this.#registerFloat(index, stage.mulValue) : stage.mulValue;
+      this.#kernels.fill32(mul, value, TILE);
+    }
+  }
+
+  /** A register operand as fp32 bits: those of X1 and X2 are fp16, those of Y fp32 already. */
+  #registerFloat(index: number, value: number): number {
+    return index === 2 ? value : this.#kernels.floatOfHalf(value & 0xffff, this.#program.sdp.nanToZero);
   }
 
   /** Operands per kernel: one atom of channels, the whole of it whatever the cube's last channel. */
@@ -233,21 +300,30 @@ export class SdpPath {
     const stage = stages[index];
     if (stage.perElement !== 0 || !usesMemory(stage)) return;
     const bytes = elementBytes(stage);
-    this.#load(index, stage.operandAddress + surface * sdp.atom * bytes, sdp.atom);
+    this.#fetch(index, stage.operandAddress + surface * sdp.atom * bytes, sdp.atom);
   }
 
   #elementOperands(index: number, surface: number, y: number, x: number, count: number): void {
     const { sdp, stages } = this.#program;
     const stage = stages[index];
     const at = stage.operandAddress + surface * stage.operandSurface + y * stage.operandLine;
-    this.#load(index, at + x * sdp.atom * elementBytes(stage), count);
+    this.#fetch(index, at + x * sdp.atom * elementBytes(stage), count);
   }
 
-  #load(index: number, at: number, count: number): void {
+  #fetch(index: number, at: number, count: number): void {
     const stage = this.#program.stages[index];
     const [alu, mul] = this.#operands[index];
     const bytes = stage.operandBytes;
     const stride = elementBytes(stage);
+    if (this.#half) {
+      const { nanToZero } = this.#program.sdp;
+      const skip = stage.operandUse === 2 ? bytes : 0;
+      if (stage.algo >= 0 && stage.aluMemory !== 0)
+        this.#kernels.operandsHalf(at, alu, count, stride, bytes, nanToZero);
+      if (stage.multiply !== 0 && stage.mulMemory !== 0)
+        this.#kernels.operandsHalf(at + skip, mul, count, stride, bytes, nanToZero);
+      return;
+    }
     if (stage.algo >= 0 && stage.aluMemory !== 0) {
       const scale =
         stage.aluConvert !== 0 ? stage.aluCvtScale * 2 ** -stage.aluCvtShift : 2 ** stage.aluShift;

@@ -22,10 +22,10 @@ export function planConv(plan: Plan): ConvShape {
 
 function checkModes(plan: Plan): void {
   const { CDMA, CSC, CMAC_A, CMAC_B, CACC } = plan.units;
-  plan.checkInt8('CDMA input', CDMA.get('D_MISC_CFG', 'IN_PRECISION'));
-  plan.checkInt8('CDMA', CDMA.get('D_MISC_CFG', 'PROC_PRECISION'));
+  int8Only(plan, 'CDMA input', CDMA.get('D_MISC_CFG', 'IN_PRECISION'));
+  int8Only(plan, 'CDMA', CDMA.get('D_MISC_CFG', 'PROC_PRECISION'));
   for (const unit of [CSC, CMAC_A, CMAC_B, CACC]) {
-    plan.checkInt8(unit.name, unit.get('D_MISC_CFG', 'PROC_PRECISION'));
+    int8Only(plan, unit.name, unit.get('D_MISC_CFG', 'PROC_PRECISION'));
     if (unit.get('D_MISC_CFG', 'CONV_MODE') !== 0)
       throw new Refused(`${unit.name}: Winograd is not modelled`);
   }
@@ -36,6 +36,11 @@ function checkModes(plan: Plan): void {
   if (CDMA.get('D_WEIGHT_FORMAT', 'WEIGHT_FORMAT') !== 0)
     throw new Refused('CDMA: compressed weights are not modelled');
   if (CDMA.get('D_BATCH_NUMBER', 'BATCHES') !== 0) throw new Refused('CDMA: batches are not modelled');
+}
+
+function int8Only(plan: Plan, unit: string, precision: number): void {
+  if (plan.precision(unit, precision) !== 0)
+    throw new Refused(`${unit}: ${['', 'int16', 'fp16'][precision]} is not modelled`);
 }
 
 /** CSC, CACC and SDP must agree on what comes out. */

@@ -23,9 +23,8 @@ export function pdpShape(plan: Plan): PdpShape {
 export function planPdpSource(plan: Plan): Cube {
   const { PDP_RDMA } = plan.units;
   const { table } = PDP_RDMA;
-  const { atom } = plan.config;
   // PDP_RDMA's own FLYING_MODE is not looked at: the vendor's driver leaves it at reset (on the fly) and runs from memory.
-  plan.checkInt8('PDP_RDMA', PDP_RDMA.get('D_DATA_FORMAT', 'INPUT_DATA'));
+  const precision = plan.precision('PDP_RDMA', PDP_RDMA.get('D_DATA_FORMAT', 'INPUT_DATA'));
   const shape = pdpShape(plan);
   const width = PDP_RDMA.get('D_DATA_CUBE_IN_WIDTH', 'CUBE_IN_WIDTH') + 1;
   const height = PDP_RDMA.get('D_DATA_CUBE_IN_HEIGHT', 'CUBE_IN_HEIGHT') + 1;
@@ -38,7 +37,7 @@ export function planPdpSource(plan: Plan): Cube {
   }
   return plan.cube(
     address(PDP_RDMA.word(table.D_SRC_BASE_ADDR_HIGH), PDP_RDMA.word(table.D_SRC_BASE_ADDR_LOW)),
-    { width, height, surfaces: Math.ceil(channels / atom), pixel: atom },
+    { width, height, surfaces: Math.ceil(channels / plan.elements(precision)), pixel: plan.config.atom },
     PDP_RDMA.word(table.D_SRC_LINE_STRIDE),
     PDP_RDMA.word(table.D_SRC_SURFACE_STRIDE),
     'read',
@@ -49,9 +48,9 @@ export function planPdpSource(plan: Plan): Cube {
 /** Writes the PDP blocks: values, destination. */
 export function planPdp(plan: Plan): void {
   const { PDP } = plan.units;
-  const { atom } = plan.config;
   const { table } = PDP;
-  plan.checkInt8('PDP', PDP.get('D_DATA_FORMAT', 'INPUT_DATA'));
+  const precision = plan.precision('PDP', PDP.get('D_DATA_FORMAT', 'INPUT_DATA'));
+  const atom = plan.elements(precision);
   const { width, height, channels } = pdpShape(plan);
   const outWidth = PDP.get('D_DATA_CUBE_OUT_WIDTH', 'CUBE_OUT_WIDTH') + 1;
   const outHeight = PDP.get('D_DATA_CUBE_OUT_HEIGHT', 'CUBE_OUT_HEIGHT') + 1;
@@ -64,7 +63,7 @@ export function planPdp(plan: Plan): void {
   if (outChannels !== channels) throw new Refused(`PDP: ${channels} channels in, ${outChannels} out`);
   const destination = plan.cube(
     address(PDP.word(table.D_DST_BASE_ADDR_HIGH), PDP.word(table.D_DST_BASE_ADDR_LOW)),
-    { width: outWidth, height: outHeight, surfaces: Math.ceil(channels / atom), pixel: atom },
+    { width: outWidth, height: outHeight, surfaces: Math.ceil(channels / atom), pixel: plan.config.atom },
     PDP.word(table.D_DST_LINE_STRIDE),
     PDP.word(table.D_DST_SURFACE_STRIDE),
     'write',
@@ -73,6 +72,12 @@ export function planPdp(plan: Plan): void {
   plan.writer
     .block(pdpLayout, {
       atom,
+      precision,
+      // Only what PDP_RDMA reads is flushed.
+      nanToZero:
+        PDP.get('D_OPERATION_MODE_CFG', 'FLYING_MODE') === 0
+          ? 0
+          : PDP.get('D_NAN_FLUSH_TO_ZERO', 'NAN_TO_ZERO'),
       width,
       height,
       channels,

@@ -21,6 +21,8 @@ export interface Luts {
   readonly cdp: LutTables;
 }
 
+const precisions = ['int8', 'int16', 'fp16'] as const;
+
 /** A range an operation asked for, and where in DRAM it was. */
 export interface MapRequest {
   readonly iova: number;
@@ -97,11 +99,16 @@ export class Plan {
     this.requests.length = 0;
   }
 
-  /** Only int8 is modelled so far. */
-  checkInt8(unit: string, precision: number): void {
-    if (precision === 0) return;
-    const name = ['int8', 'int16', 'fp16'][precision] ?? `precision ${precision}`;
-    throw new Refused(`${unit}: ${name} is not modelled`);
+  /** A precision field's value: 0 int8, 1 int16, 2 fp16. Refuses what the configuration has not. */
+  precision(unit: string, value: number): number {
+    const name = precisions[value];
+    if (name !== undefined && this.config.precisions.includes(name)) return value;
+    throw new Refused(`${unit}: ${this.config.name} has no ${name ?? `precision ${value}`}`);
+  }
+
+  /** Elements of a precision in one memory atom. */
+  elements(precision: number): number {
+    return precision === 0 ? this.config.atom : this.config.atom / 2;
   }
 }
 

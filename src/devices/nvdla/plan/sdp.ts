@@ -42,36 +42,36 @@ export interface SdpShape {
   readonly width: number;
   readonly height: number;
   readonly channels: number;
+  /** 0 int8, 1 int16, 2 fp16: what comes out. */
+  readonly output: number;
 }
 
 /** Writes the SDP blocks: values, three stages, table, destination. Returns shape and destination. */
 export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
   const { SDP } = plan.units;
-  const { atom } = plan.config;
-  plan.checkInt8('SDP', SDP.get('D_DATA_FORMAT', 'PROC_PRECISION'));
-  plan.checkInt8('SDP output', SDP.get('D_DATA_FORMAT', 'OUT_PRECISION'));
+  const { source, precision, output } = precisionsOf(plan);
+  const atom = plan.elements(precision);
   if (SDP.get('D_FEATURE_MODE_CFG', 'WINOGRAD') !== 0) throw new Refused('SDP: Winograd is not modelled');
   if (SDP.get('D_FEATURE_MODE_CFG', 'BATCH_NUMBER') !== 0) throw new Refused('SDP: batches are not modelled');
   const width = SDP.get('D_DATA_CUBE_WIDTH', 'WIDTH') + 1;
   const height = SDP.get('D_DATA_CUBE_HEIGHT', 'HEIGHT') + 1;
   const channels = SDP.get('D_DATA_CUBE_CHANNEL', 'CHANNEL') + 1;
-  const surfaces = Math.ceil(channels / atom);
-  const shape = { width, height, surfaces, pixel: atom };
+  const groups = Math.ceil(channels / atom);
+  const shape = { width, height, surfaces: groups, pixel: atom };
   const stages = [stageX(plan, 'BS', shape), stageX(plan, 'BN', shape), stageY(plan, shape)];
 
+  // Results of int8 arithmetic that have two bytes fill two surfaces per group, whether channels reach the second or not.
+  const surfaces = groups * (atom / plan.elements(output));
+  const line = width * plan.config.atom;
   let destination: Cube;
-  if (feedsPdp(plan.units)) {
-    const bytes = surfaces * height * width * atom;
-    const line = width * atom;
-    destination = { address: plan.buffer(bytes), line, surface: height * line };
-  } else if (stages[2].algo === EW_EQUAL && stages[2].enabled !== 0) {
-    // Compare mode writes nothing: the result is D_STATUS.
-    const line = width * atom;
+  // Compare mode writes nothing: the result is D_STATUS.
+  const compares = stages[2].algo === EW_EQUAL && stages[2].enabled !== 0;
+  if (feedsPdp(plan.units) || compares) {
     destination = { address: plan.buffer(surfaces * height * line), line, surface: height * line };
   } else {
     destination = plan.cube(
       address(SDP.word(SDP.table.D_DST_BASE_ADDR_HIGH), SDP.word(SDP.table.D_DST_BASE_ADDR_LOW)),
-      shape,
+      { width, height, surfaces, pixel: plan.config.atom },
       SDP.word(SDP.table.D_DST_LINE_STRIDE),
       SDP.word(SDP.table.D_DST_SURFACE_STRIDE),
       'write',
@@ -80,6 +80,10 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
   }
   plan.writer.block(sdpLayout, {
     atom,
+    source,
+    precision,
+    output,
+    nanToZero: SDP.get('D_FEATURE_MODE_CFG', 'NAN_TO_ZERO'),
     width,
     height,
     channels,
@@ -90,7 +94,25 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
   for (const stage of stages) plan.writer.optional(stageLayout, stage, noStage);
   plan.writer.optional(lutLayout, stages[2].lut === 0 ? noLut : sdpLut(plan), noLut);
   plan.writer.block(cubeLayout, destination);
-  return { width, height, channels, destination };
+  return { width, height, channels, output, destination };
+}
+
+/** What is read, computed and written. Refuses combinations that lead to no packing of atoms. */
+function precisionsOf(plan: Plan): { source: number; precision: number; output: number } {
+  const { SDP, SDP_RDMA } = plan.units;
+  const precision = plan.precision('SDP', SDP.get('D_DATA_FORMAT', 'PROC_PRECISION'));
+  const output = plan.precision('SDP output', SDP.get('D_DATA_FORMAT', 'OUT_PRECISION'));
+  const flying = SDP.get('D_FEATURE_MODE_CFG', 'FLYING_MODE') === 1;
+  const source = flying
+    ? precision
+    : plan.precision('SDP_RDMA', SDP_RDMA.get('D_FEATURE_MODE_CFG', 'IN_PRECISION'));
+  const names = ['int8', 'int16', 'fp16'];
+  // Two int16 surfaces make a group of int8 arithmetic; the other way round nothing puts them together.
+  if (source !== precision && !(source === 1 && precision === 0))
+    throw new Refused(`SDP: ${names[source]} data, ${names[precision]} arithmetic`);
+  if (precision !== 0 && output === 0)
+    throw new Refused(`SDP: ${names[precision]} arithmetic with int8 results, whose atoms nothing fills`);
+  return { source, precision, output };
 }
 
 /** The cube that SDP_RDMA reads. */
@@ -98,17 +120,23 @@ export function planSdpSource(plan: Plan, sdp: SdpShape): Cube {
   const { SDP_RDMA } = plan.units;
   const mode = 'D_FEATURE_MODE_CFG';
   if (SDP_RDMA.get(mode, 'FLYING_MODE') !== 0) throw new Refused('SDP_RDMA is on the fly, SDP is not');
-  plan.checkInt8('SDP_RDMA', SDP_RDMA.get(mode, 'IN_PRECISION'));
+  const precision = plan.precision('SDP_RDMA', SDP_RDMA.get(mode, 'IN_PRECISION'));
   checkShape(plan, sdp);
   const { table } = SDP_RDMA;
   return plan.cube(
     address(SDP_RDMA.word(table.D_SRC_BASE_ADDR_HIGH), SDP_RDMA.word(table.D_SRC_BASE_ADDR_LOW)),
-    { ...sdp, surfaces: Math.ceil(sdp.channels / plan.config.atom), pixel: plan.config.atom },
+    { ...sdp, surfaces: sourceSurfaces(plan, sdp.channels, precision), pixel: plan.config.atom },
     SDP_RDMA.word(table.D_SRC_LINE_STRIDE),
     SDP_RDMA.word(table.D_SRC_SURFACE_STRIDE),
     'read',
     SDP_RDMA.get('D_SRC_DMA_CFG', 'SRC_RAM_TYPE'),
   );
+}
+
+/** Whole groups are read. */
+function sourceSurfaces(plan: Plan, channels: number, source: number): number {
+  const atom = plan.elements(plan.units.SDP.get('D_DATA_FORMAT', 'PROC_PRECISION'));
+  return Math.ceil(channels / atom) * (atom / plan.elements(source));
 }
 
 function checkShape(plan: Plan, sdp: SdpShape): void {
