@@ -51,7 +51,16 @@ function command(pdp = 0): Int32Array {
   const writer = new CommandWriter(512);
   writer.word(operation.convolution).word(pdp).block(convLayout, conv).word(0).word(0).word(SIZE);
   writer.block(sdpLayout, {
-    ...{ atom: ATOM, width: SIZE, height: SIZE, channels: CHANNELS },
+    ...{
+      source: 0,
+      precision: 0,
+      output: 0,
+      nanToZero: 0,
+      atom: ATOM,
+      width: SIZE,
+      height: SIZE,
+      channels: CHANNELS,
+    },
     ...{ cvtOffset: 17, cvtScale: 3, cvtShift: 10 },
   });
   writer.word(0).word(0).word(0).word(0);
