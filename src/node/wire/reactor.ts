@@ -1,0 +1,128 @@
+// Sockets served by the thread of the core itself: a helper thread sleeps, this one receives, works and replies.
+// Not a socket library: who registers a descriptor reads and writes it. docs/wire.md, "One thread", says why.
+import { Worker } from 'node:worker_threads';
+import {
+  close,
+  epollAdd,
+  epollCreate,
+  EpollEvents,
+  EPOLLIN,
+  epollModify,
+  epollRemove,
+  eventfd,
+  eventfdAdd,
+} from './sockets.js';
+import { WatchState, type WatcherData } from './watcher.js';
+
+/** Messages handled before timers and other work get their turn. */
+const BATCH = 64;
+/** How many microtasks deep a call that sleeps for nothing may be: then its reply goes out at once. */
+const HOPS = 24;
+/** Milliseconds to sleep for the next message after one has come. */
+const LINGER_MS = 1;
+
+export interface ReactorOptions {
+  /** True while something else wants this thread soon, like engines in their threads: then it does not linger. */
+  readonly busy?: () => boolean;
+}
+
+/** Keeps the process alive until closed. */
+export class Reactor {
+  readonly #epoll = epollCreate();
+  readonly #stop = eventfd();
+  readonly #state = new Int32Array(new SharedArrayBuffer(4));
+  readonly #events = new EpollEvents(BATCH);
+  readonly #handlers = new Map<number, (events: number) => void>();
+  readonly #watcher: Worker;
+  readonly #busy: () => boolean;
+  readonly #exit: Promise<void>;
+  /** Calls begun and not over. */
+  #unfinished = 0;
+  #closed = false;
+
+  constructor({ busy = () => false }: ReactorOptions = {}) {
+    this.#busy = busy;
+    epollAdd(this.#epoll, this.#stop, EPOLLIN);
+    const watcher: WatcherData = {
+      state: this.#state.buffer as SharedArrayBuffer,
+      epoll: this.#epoll,
+    };
+    this.#watcher = new Worker(new URL('./watcher.js', import.meta.url), {
+      workerData: { watcher },
+      name: 'sockets',
+    });
+    this.#exit = new Promise((resolve) => {
+      this.#watcher.once('exit', () => resolve());
+    });
+    this.#arm();
+  }
+
+  /** Calls `handler` with the ready events (EPOLL*), again and again while they are ready. */
+  add(fd: number, events: number, handler: (events: number) => void): void {
+    epollAdd(this.#epoll, fd, events);
+    this.#handlers.set(fd, handler);
+  }
+
+  modify(fd: number, events: number): void {
+    epollModify(this.#epoll, fd, events);
+  }
+
+  /** Before the descriptor is closed. */
+  remove(fd: number): void {
+    if (this.#handlers.delete(fd)) epollRemove(this.#epoll, fd);
+  }
+
+  /** A handler has begun something that finishes later: microtasks get to run before this thread sleeps. */
+  begin(): void {
+    this.#unfinished++;
+  }
+
+  end(): void {
+    this.#unfinished--;
+  }
+
+  /** Ends the helper thread. Descriptors stay open: they are not the reactor's. */
+  async close(): Promise<void> {
+    if (this.#closed) return this.#exit;
+    this.#closed = true;
+    this.#handlers.clear();
+    Atomics.store(this.#state, 0, WatchState.STOPPED);
+    eventfdAdd(this.#stop, 1);
+    Atomics.notify(this.#state, 0);
+    await this.#exit;
+    close(this.#epoll);
+    close(this.#stop);
+  }
+
+  #arm(): void {
+    if (this.#closed) return;
+    Atomics.store(this.#state, 0, WatchState.ARMED);
+    Atomics.notify(this.#state, 0);
+    const waiting = Atomics.waitAsync(this.#state, 0, WatchState.ARMED);
+    const ready = (): void => void this.#turn();
+    if (waiting.async) void waiting.value.then(ready);
+    else setImmediate(ready);
+  }
+
+  async #turn(): Promise<void> {
+    const events = this.#events;
+    let left = BATCH;
+    let sleep = 0;
+    while (!this.#closed) {
+      const ready = events.wait(this.#epoll, sleep);
+      if (ready === 0) {
+        this.#arm();
+        return;
+      }
+      const before = this.#unfinished;
+      for (let i = 0; i < ready; i++) this.#handlers.get(events.fd(i))?.(events.events(i));
+      for (let hop = 0; hop < HOPS && this.#unfinished > before; hop++) await null;
+      left -= ready;
+      if (left <= 0) {
+        setImmediate(() => void this.#turn());
+        return;
+      }
+      sleep = this.#busy() ? 0 : LINGER_MS;
+    }
+  }
+}
