@@ -1,6 +1,6 @@
 // The generic DRM calls every accel node answers: numbers and layouts of drm.h. Source: core fact sheet, section 2.
 // Not the calls of one driver, and no mode setting.
-import { array, s32, s64, struct, u32, u64 } from '../base/struct.js';
+import { array, fd32, s32, s64, struct, u32, u64 } from '../base/struct.js';
 import { DRM_TYPE, io, ior, iow, iowr } from './ioctl.js';
 
 export const DRM_CAP_PRIME = 0x5n;
@@ -58,14 +58,14 @@ export const DrmGemFlink = struct('drm_gem_flink', { handle: u32, name: u32 }, {
 export const DrmGemOpen = struct('drm_gem_open', { name: u32, handle: u32, size: u64 }, { bytes: 16 });
 export const DrmGetCap = struct('drm_get_cap', { capability: u64, value: u64 }, { bytes: 16 });
 export const DrmSetClientCap = struct('drm_set_client_cap', { capability: u64, value: u64 }, { bytes: 16 });
-export const DrmPrimeHandle = struct('drm_prime_handle', { handle: u32, flags: u32, fd: s32 }, { bytes: 12 });
+export const DrmPrimeHandle = struct('drm_prime_handle', { handle: u32, flags: u32, fd: fd32 }, { bytes: 12 });
 
 export const DrmSyncobjCreate = struct('drm_syncobj_create', { handle: u32, flags: u32 }, { bytes: 8 });
 export const DrmSyncobjDestroy = struct('drm_syncobj_destroy', { handle: u32, pad: u32 }, { bytes: 8 });
 /** With the point of newer kernels; older callers pass the first 16 bytes. */
 export const DrmSyncobjHandle = struct(
   'drm_syncobj_handle',
-  { handle: u32, flags: u32, fd: s32, pad: u32, point: u64 },
+  { handle: u32, flags: u32, fd: fd32, pad: u32, point: u64 },
   { bytes: 24 },
 );
 export const DrmSyncobjTransfer = struct(
@@ -104,7 +104,7 @@ export const DrmSyncobjTimelineWait = struct(
 );
 export const DrmSyncobjEventfd = struct(
   'drm_syncobj_eventfd',
-  { handle: u32, flags: u32, point: u64, fd: s32, pad: u32 },
+  { handle: u32, flags: u32, point: u64, fd: fd32, pad: u32 },
   { bytes: 24 },
 );
 export const DrmSyncobjArray = struct(

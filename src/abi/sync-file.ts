@@ -1,6 +1,6 @@
 // The calls of sync_file, sw_sync and dma-buf descriptors: sync_file.h, sync_debug.c, dma-buf.h. Core sheet sections 2, 6.
 // Not calls of a device file.
-import { chars, s32, struct, u32, u64 } from '../base/struct.js';
+import { chars, fd32, s32, struct, u32, u64 } from '../base/struct.js';
 import { iow, iowr } from './ioctl.js';
 
 const SYNC_TYPE = 0x3e;
@@ -9,7 +9,7 @@ const SW_SYNC_TYPE = 0x57;
 
 export const SyncMergeData = struct(
   'sync_merge_data',
-  { name: chars(32), fd2: s32, fence: s32, flags: u32, pad: u32 },
+  { name: chars(32), fd2: fd32, fence: fd32, flags: u32, pad: u32 },
   { bytes: 48 },
 );
 export const SyncFileInfo = struct(
@@ -24,11 +24,11 @@ export const SyncFenceInfo = struct(
 );
 export const SyncSetDeadline = struct('sync_set_deadline', { deadline_ns: u64, pad: u64 }, { bytes: 16 });
 export const DmaBufSync = struct('dma_buf_sync', { flags: u64 }, { bytes: 8 });
-export const DmaBufExportSyncFile = struct('dma_buf_export_sync_file', { flags: u32, fd: s32 }, { bytes: 8 });
-export const DmaBufImportSyncFile = struct('dma_buf_import_sync_file', { flags: u32, fd: s32 }, { bytes: 8 });
+export const DmaBufExportSyncFile = struct('dma_buf_export_sync_file', { flags: u32, fd: fd32 }, { bytes: 8 });
+export const DmaBufImportSyncFile = struct('dma_buf_import_sync_file', { flags: u32, fd: fd32 }, { bytes: 8 });
 export const SwSyncCreateFenceData = struct(
   'sw_sync_create_fence_data',
-  { value: u32, name: chars(32), fence: s32 },
+  { value: u32, name: chars(32), fence: fd32 },
   { bytes: 40 },
 );
 export const SwSyncIncrement = struct('sw_sync_increment', { value: u32 }, { bytes: 4 });

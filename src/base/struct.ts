@@ -59,6 +59,8 @@ export const s32 = scalar(
   (view, at) => view.getInt32(at, true),
   (view, at, value) => view.setInt32(at, value, true),
 );
+/** A descriptor of the calling process: an int. Marked, because numbers of another process must be translated. */
+export const fd32: Type<number> = { ...s32, name: 'fd32' };
 export const f32 = scalar(
   'f32',
   4,

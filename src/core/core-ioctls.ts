@@ -95,11 +95,12 @@ const handleToFd: CoreHandler<Fields<typeof drm.DrmPrimeHandle>> = (file, { hand
       reason: `0x${flags.toString(16)}; only CLOEXEC and RDWR`,
     });
   }
-  return { fd: file.process.fds.install(DmaBuf.of(file.lookup(handle), file.device.clock)) };
+  return { fd: file.process.fds.install(DmaBuf.of(file.lookup(handle), file.device.clock), flags) };
 };
 
-const fdToHandle: CoreHandler<Fields<typeof drm.DrmPrimeHandle>> = (file, { fd }) => {
+const fdToHandle: CoreHandler<Fields<typeof drm.DrmPrimeHandle>> = async (file, { fd }) => {
   needGem(file);
+  await file.process.fds.fetch([fd]);
   const gem = file.dmaBuf(fd);
   return { handle: file.handleOf(gem) ?? file.createHandle(gem) };
 };

@@ -6,6 +6,10 @@ import type { AbortSignalLike } from './accel-file.js';
 import type { Process } from './process.js';
 import { sleep, WaitQueue } from './wait.js';
 
+/** Flags of open(2) that a descriptor is installed with. */
+export const O_RDWR = 0x2;
+export const O_CLOEXEC = 0x80000;
+
 /** Something a descriptor stands for. Shared by its descriptors (dup, passing to another process): counted. */
 export abstract class OpenFile {
   #references = 0;
@@ -66,13 +70,24 @@ export class FdTable {
   readonly #files = new IdTable<OpenFile>({ first: 3, limit: 1 << 20 });
   #closed = false;
 
-  /** Takes a reference to `file` and returns its number. @throws AccelError EMFILE, ESRCH once the process is gone */
-  install(file: OpenFile): number {
+  /**
+   * Takes a reference to `file` and returns its number. `_flags` O_CLOEXEC and O_RDWR mean something to a process elsewhere.
+   * @throws AccelError EMFILE, ESRCH once the process is gone
+   */
+  install(file: OpenFile, _flags = O_CLOEXEC | O_RDWR): number {
     if (this.#closed) throw new AccelError('ESRCH', { reason: 'the process is gone' });
     const fd = this.#files.add(file);
     if (fd === undefined) throw new AccelError('EMFILE', { reason: 'no descriptor is free' });
     file.get();
     return fd;
+  }
+
+  /**
+   * Before get() and has() in a call: a table of a process elsewhere finds out now what these numbers are. They stay what they are
+   * until the call is over.
+   */
+  async fetch(_fds: Iterable<number>): Promise<void> {
+    // All of them are here.
   }
 
   /** @throws AccelError EBADF */

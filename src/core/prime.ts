@@ -110,8 +110,13 @@ const exportSyncFile: FdHandler<DmaBuf, Fields<typeof DmaBufExportSyncFile>> = (
   return { fd: process.fds.install(new SyncFile(fence)) };
 };
 
-const importSyncFile: FdHandler<DmaBuf, Fields<typeof DmaBufImportSyncFile>> = ({ gem }, args, process) => {
+const importSyncFile: FdHandler<DmaBuf, Fields<typeof DmaBufImportSyncFile>> = async (
+  { gem },
+  args,
+  process,
+) => {
   const access = accessOf(args.flags);
+  await process.fds.fetch([args.fd]);
   if (!process.fds.has(args.fd))
     throw new AccelError('EINVAL', { field: 'fd', reason: `${args.fd} is not open` });
   const { fence } = syncFileOf(process.fds.get(args.fd), 'EINVAL');

@@ -12,6 +12,8 @@ export interface ProcessOptions {
   readonly name?: string;
   /** Default: buffers of this process. */
   readonly user?: ClientMemory | (UserMemory & Partial<ClientMemory>);
+  /** Default: a table of this process. */
+  readonly fds?: FdTable;
 }
 
 let pids = 1000;
@@ -51,16 +53,17 @@ export class Process {
   readonly admin: boolean;
   readonly name: string;
   readonly user: ClientMemory;
-  readonly fds = new FdTable();
+  readonly fds: FdTable;
   readonly #onKill = new Set<() => void>();
   #killed = false;
 
-  constructor({ pid, uid = 1000, admin = false, name = 'client', user }: ProcessOptions = {}) {
+  constructor({ pid, uid = 1000, admin = false, name = 'client', user, fds }: ProcessOptions = {}) {
     this.pid = pid ?? ++pids;
     this.uid = uid;
     this.admin = admin;
     this.name = name;
     this.user = (user as ClientMemory | undefined) ?? new PlacedMemory();
+    this.fds = fds ?? new FdTable();
   }
 
   /** True once it was killed: its files do not wait for their jobs when they close. */

@@ -74,9 +74,10 @@ function noFlags({ flags, pad }: { readonly flags: number; readonly pad: number 
   if (pad !== 0) throw new AccelError('EINVAL', { field: 'pad', reason: `${pad}, must be 0` });
 }
 
-const merge: FdHandler<SyncFile, Fields<typeof SyncMergeData>> = (file, args, process) => {
+const merge: FdHandler<SyncFile, Fields<typeof SyncMergeData>> = async (file, args, process) => {
   noFlags(args);
   const { fds } = process;
+  await fds.fetch([args.fd2]);
   if (!fds.has(args.fd2)) throw new AccelError('ENOENT', { field: 'fd2', reason: `${args.fd2} is not open` });
   const other = syncFileOf(fds.get(args.fd2), 'ENOENT');
   const merged = new SyncFile(mergeFences(file.fence, other.fence), args.name.slice(0, 31));

@@ -84,7 +84,7 @@ const handleToFd: Handler<Fields<typeof drm.DrmSyncobjHandle>> = async (file, ar
   return { fd: fds.install(new SyncobjFile(syncobj)) };
 };
 
-const fdToHandle: Handler<Fields<typeof drm.DrmSyncobjHandle>> = (
+const fdToHandle: Handler<Fields<typeof drm.DrmSyncobjHandle>> = async (
   file,
   { handle, flags, fd, pad, point },
 ) => {
@@ -95,6 +95,7 @@ const fdToHandle: Handler<Fields<typeof drm.DrmSyncobjHandle>> = (
   if (point !== 0n && flags !== (importFile | timeline))
     throw wrong('point', `${point} without TIMELINE import`);
   const { fds } = file.process;
+  await fds.fetch([fd]);
   if (!fds.has(fd)) throw wrong('fd', `${fd} is not open`);
   if ((flags & importFile) === 0) return { handle: file.addSyncobj(syncobjOf(fds.get(fd)).get()) };
   const { fence } = syncFileOf(fds.get(fd), 'EINVAL');
@@ -187,12 +188,14 @@ const transfer: Handler<Fields<typeof drm.DrmSyncobjTransfer>> = async (file, ar
   return undefined;
 };
 
-const eventfd: Handler<Fields<typeof drm.DrmSyncobjEventfd>> = (file, { handle, flags, point, fd, pad }) => {
+const eventfd: Handler<Fields<typeof drm.DrmSyncobjEventfd>> = async (file, { handle, flags, point, fd, pad }) => {
   const { DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE: available } = drm;
   onlyFlags(flags, available);
   noPad(pad);
   const syncobj = file.lookupSyncobj(handle);
-  syncobj.notify(eventFdOf(file.process.fds.get(fd)), point, flags === available);
+  const { fds } = file.process;
+  await fds.fetch([fd]);
+  syncobj.notify(eventFdOf(fds.get(fd)), point, flags === available);
   return undefined;
 };
 

@@ -48,6 +48,7 @@ export async function submit(
   );
   between('num_addresses', num_addresses, 1, NVDLA_MAX_BUFFERS_PER_TASK);
   const list = await file.readUser(address_list, num_addresses * NvdlaMemHandle.size);
+  await file.process.fds.fetch(descriptorsOf(list));
 
   const { own, device } = file;
   const { trace } = device;
@@ -88,6 +89,15 @@ export async function submit(
       : new AccelError(error, { reason: 'the task did not run to its end' });
   }
   return undefined;
+}
+
+/** The numbers in an address list, each once. */
+function descriptorsOf(list: Uint8Array): Set<number> {
+  const view = new DataView(list.buffer, list.byteOffset, list.byteLength);
+  const fds = new Set<number>();
+  for (let at = 0; at < list.length; at += NvdlaMemHandle.size)
+    fds.add(view.getInt32(at + NvdlaMemHandle.offsets.handle, true));
+  return fds;
 }
 
 function between(field: string, value: number, min: number, max: number): void {
