@@ -74,7 +74,7 @@ export const WireHeader = struct(
 export const HEADER = WireHeader.size;
 
 export const PathQuery = {
-  /** stat(2): symbolic links are followed. */
+  /** stat(2): symbolic links are followed. Payload of the reply: the path they lead to, no NUL. */
   STAT: 0,
   LSTAT: 1,
   /** Payload of the reply: the link's target, no NUL. */

@@ -113,7 +113,10 @@ const scratch = new Pinned(4096);
 function address(path: string): number {
   const bytes = new TextEncoder().encode(path);
   if (bytes.length > 107)
-    throw new AccelError('EINVAL', { field: 'socket', reason: `${path}: a socket's path has at most 107 bytes` });
+    throw new AccelError('EINVAL', {
+      field: 'socket',
+      reason: `${path}: a socket's path has at most 107 bytes`,
+    });
   scratch.view.setUint16(0, AF_UNIX, true);
   scratch.bytes.set(bytes, 2);
   scratch.bytes[2 + bytes.length] = 0;
@@ -154,9 +157,10 @@ export function accept(fd: number): number | undefined {
   throw failed('accept4');
 }
 
-/** Two connected sockets, closed on exec, that block. @throws AccelError EMFILE, ENFILE */
-export function socketPair(): [number, number] {
-  checked(c.socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, scratch.address), 'socketpair');
+/** Two connected sockets, closed on exec. @throws AccelError EMFILE, ENFILE */
+export function socketPair(nonblock = false): [number, number] {
+  const type = SOCK_SEQPACKET | SOCK_CLOEXEC | (nonblock ? SOCK_NONBLOCK : 0);
+  checked(c.socketpair(AF_UNIX, type, 0, scratch.address), 'socketpair');
   return [scratch.view.getInt32(0, true), scratch.view.getInt32(4, true)];
 }
 
