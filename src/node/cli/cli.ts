@@ -9,18 +9,26 @@ import { addFuzz } from './fuzz.js';
 import { info, ls, type InfoOptions } from './info.js';
 import { errorLine, oneLine, UsageError, type CommandIo } from './io.js';
 import { run, type RunOptions } from './run.js';
+import { addServe } from './serve.js';
 import { Recorder } from './trace.js';
+import { addWith } from './with.js';
 import { verify, type VerifyOptions } from './verify.js';
 
-/** 0: done. 1: failed. 2: called wrongly. */
-export type ExitCode = 0 | 1 | 2;
+/** 0: done. 1: failed. 2: called wrongly. `accel with` ends as its program does. */
+export type ExitCode = number;
 
 /** Runs one command line, without the program's name. Never throws, never ends the process. */
 export async function cli(args: readonly string[], io: CommandIo): Promise<ExitCode> {
   let code: ExitCode = 0;
-  const program = commands(io, (held) => {
-    if (!held) code = 1;
-  });
+  const program = commands(
+    io,
+    (held) => {
+      if (!held) code = 1;
+    },
+    (ended) => {
+      code = ended;
+    },
+  );
   try {
     await program.parseAsync([...args], { from: 'user' });
     return code;
@@ -32,7 +40,7 @@ export async function cli(args: readonly string[], io: CommandIo): Promise<ExitC
   }
 }
 
-function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
+function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code: number) => void): Command {
   const program = new Command('accel')
     .description('Compute accelerators: virtual devices, their drivers, models on them')
     .version('0.1.0')
@@ -109,6 +117,8 @@ function commands(io: CommandIo, verdict: (held: boolean) => void): Command {
   addConform(program, io, verdict);
   addFault(program, io, verdict);
   addFuzz(program, io, verdict);
+  addServe(program, io);
+  addWith(program, io, ended);
 
   program
     .command('trace')

@@ -34,7 +34,13 @@ export interface Answer {
   readonly fds: readonly number[];
 }
 
+/** Who pays for the buffers that a call makes. */
+export interface Charged {
+  bytes: number;
+}
+
 export interface CallOptions {
+  readonly charged: Charged;
   readonly endpoint: Endpoint;
   readonly tag: number;
   /** A process whose memory may be read and written, or 0. */
@@ -48,6 +54,7 @@ const PLACEHOLDER = 0x7f000000;
 
 export class Call implements AbortSignalLike {
   readonly tag: number;
+  readonly charged: Charged;
   readonly #endpoint: Endpoint;
   readonly #pid: number;
   readonly #identify: (fd: number) => OpenFile;
@@ -60,7 +67,8 @@ export class Call implements AbortSignalLike {
   #known: Map<number, OpenFile> | undefined;
   placed: Placed[] | undefined;
 
-  constructor({ endpoint, tag, pid, identify }: CallOptions) {
+  constructor({ charged, endpoint, tag, pid, identify }: CallOptions) {
+    this.charged = charged;
     this.#endpoint = endpoint;
     this.tag = tag;
     this.#pid = pid;

@@ -77,7 +77,6 @@ export class Client implements Holder {
   calls = 0;
   bytes = 0;
   readonly maxFiles: number;
-  readonly maxBytes: number;
   /** It said BYE. */
   orderly = false;
   gone = false;
@@ -96,7 +95,6 @@ export class Client implements Holder {
     this.credentials = credentials;
     this.memoryPid = memoryPid;
     this.maxFiles = limits.files;
-    this.maxBytes = limits.bytes;
     this.process = this.newProcess();
   }
 
@@ -277,6 +275,7 @@ export class Connection {
   #begin(client: Client, tag: number): Call {
     if (this.#calls.has(tag) || this.#calls.size >= MAX_CALLS) throw new Error(`tag ${tag} is under way`);
     const call = new Call({
+      charged: client,
       endpoint: this.#endpoint,
       tag,
       pid: client.memoryPid,

@@ -1,0 +1,114 @@
+// accel serve: devices for other processes, until told to stop.
+// Not the daemon: node/daemon.
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Option, type Command } from 'commander';
+import { serve, type Served } from '../daemon/serve.js';
+import { DEFAULT_BOARD, type EngineKind } from '../system.js';
+import { columns } from './columns.js';
+import { UsageError, type CommandIo } from './io.js';
+
+export interface DeviceOptions {
+  readonly device?: readonly string[];
+  readonly dri?: boolean;
+  readonly engines?: EngineKind;
+  readonly staging?: boolean;
+}
+
+interface ServeCommandOptions extends DeviceOptions {
+  readonly socket?: string;
+  readonly maxFiles?: number;
+  readonly maxMemory?: number;
+  readonly json?: boolean;
+}
+
+const MIB = 2 ** 20;
+
+/** Where a daemon listens unless told: $XDG_RUNTIME_DIR/accel.sock, or one per user in the temporary folder. */
+export function defaultSocket(): string {
+  const { XDG_RUNTIME_DIR: runtime } = process.env;
+  return runtime === undefined || runtime === ''
+    ? join(tmpdir(), `accel-${process.getuid?.() ?? 0}.sock`)
+    : join(runtime, 'accel.sock');
+}
+
+/** Starts a daemon with the devices of a command line. */
+export function serveDevices(
+  { device, dri, engines, staging }: DeviceOptions,
+  socket: string,
+  io: CommandIo,
+  limits: { files?: number; bytes?: number } = {},
+): Served {
+  return serve({
+    socket,
+    devices: device ?? [DEFAULT_BOARD],
+    dri: dri ?? false,
+    engines: engines ?? 'inline',
+    staging: staging ?? false,
+    limits,
+    onGuestError: (name, text) => io.err(`${name}: ${text}\n`),
+    onDefect: (error) =>
+      io.err(`accel: defect: ${error instanceof Error ? (error.stack ?? '') : String(error)}\n`),
+  });
+}
+
+async function run(options: ServeCommandOptions, io: CommandIo): Promise<void> {
+  const socket = options.socket ?? defaultSocket();
+  const limits = {
+    ...(options.maxFiles === undefined ? {} : { files: options.maxFiles }),
+    ...(options.maxMemory === undefined ? {} : { bytes: options.maxMemory * MIB }),
+  };
+  await using served = serveDevices(options, socket, io, limits);
+  const devices = served.system.machine.devices.map(({ board, accel }) => ({
+    node: accel === undefined ? null : `/dev/accel/${accel.name}`,
+    device: board.name,
+    driver: accel?.driver.name ?? null,
+    bus: accel?.busName ?? null,
+  }));
+  if (options.json === true) io.out(`${JSON.stringify({ socket, pid: process.pid, devices })}\n`);
+  else {
+    const rows = devices.map(({ node, device, driver }) => [node ?? '', device, driver ?? 'none']);
+    io.out(
+      `${columns(['node', 'device', 'driver'], rows, { colours: io.colours })}\nlistening at ${socket}\n`,
+    );
+  }
+  const signal = await stopped();
+  if (options.json !== true) io.err(`${signal}: closing, jobs are finished first\n`);
+}
+
+/** The signal that asks to stop. */
+function stopped(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+      process.once(signal, () => resolve(signal));
+  });
+}
+
+export function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new UsageError(`${text}: a whole number from 1 is needed`);
+  return value;
+}
+
+/** Options that say which devices a daemon has. */
+export function deviceOptions(command: Command): Command {
+  return command
+    .option('-d, --device <name...>', `board, see accel ls; several (default ${DEFAULT_BOARD})`)
+    .option('--dri', 'show the devices as /dev/dri/cardN too, for test suites of DRM')
+    .addOption(
+      new Option('--engines <where>', 'data paths in the thread of the core or in workers')
+        .choices(['inline', 'worker'])
+        .default('inline'),
+    )
+    .option('--staging', 'let a driver in staging load');
+}
+
+export function addServe(program: Command, io: CommandIo): void {
+  deviceOptions(program.command('serve'))
+    .description('serve devices to other processes')
+    .option('--socket <path>', 'where to listen (default $XDG_RUNTIME_DIR/accel.sock)')
+    .option('--max-files <n>', 'descriptors that a process may hold', whole)
+    .option('--max-memory <MiB>', 'buffers that a process may hold', whole)
+    .option('--json', 'print JSON')
+    .action(async (options: ServeCommandOptions) => run(options, io));
+}

@@ -1,0 +1,50 @@
+// A system with its daemon: what serve and with start.
+// Not the command line.
+import { AccelError } from '../../base/errors.js';
+import type { MachineOptions } from '../../machine/index.js';
+import { openSystem, type System, type SystemOptions } from '../system.js';
+import { Daemon, DEFAULT_LIMITS, type DaemonOptions } from './daemon.js';
+import { ClientFiles } from './client-files.js';
+
+export interface ServeOptions
+  extends
+    Pick<SystemOptions, 'devices' | 'engines' | 'staging' | 'dram' | 'onGuestError'>,
+    Pick<DaemonOptions, 'socket' | 'dri' | 'limits' | 'direct' | 'onDefect'> {}
+
+/** A running daemon and the devices it serves. */
+export interface Served extends AsyncDisposable {
+  readonly system: System;
+  readonly daemon: Daemon;
+}
+
+/** @throws AccelError as openSystem and Daemon */
+export function serve(options: ServeOptions): Served {
+  let pages: ClientFiles | undefined;
+  const limit = options.limits?.bytes ?? DEFAULT_LIMITS.bytes;
+  const backing: MachineOptions['backing'] = (memory) => (pages = new ClientFiles(memory, limit));
+  const { devices, engines, staging, dram, onGuestError } = options;
+  const system = openSystem({
+    backing,
+    ...(devices === undefined ? {} : { devices }),
+    ...(engines === undefined ? {} : { engines }),
+    ...(staging === undefined ? {} : { staging }),
+    ...(dram === undefined ? {} : { dram }),
+    ...(onGuestError === undefined ? {} : { onGuestError }),
+  });
+  let daemon: Daemon;
+  try {
+    if (pages === undefined) throw new AccelError('ENOMEM', { reason: 'DRAM has no pages to share' });
+    daemon = new Daemon({ ...options, system, pages });
+  } catch (error) {
+    system[Symbol.dispose]();
+    throw error;
+  }
+  return {
+    system,
+    daemon,
+    async [Symbol.asyncDispose]() {
+      await daemon.close();
+      system[Symbol.dispose]();
+    },
+  };
+}
