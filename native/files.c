@@ -151,7 +151,18 @@ EXPORT int close(int fd) {
     return -1;
   }
   REAL(int, close, int);
-  return real_close(fd);
+  struct identity what;
+  bool timeline = identity_seen(fd) && identify(fd, NULL, &what) && what.kind == WIRE_KIND_SW_SYNC;
+  int result = real_close(fd);
+  if (timeline) {
+    /* Its fences have signalled when close returns: the daemon sees the hang-up before it answers anything else. */
+    int kept = errno;
+    struct wire_header barrier = {.type = WIRE_ATTACH};
+    struct wire_answer answer;
+    wire_request(&barrier, none, -1, none, &answer);
+    errno = kept;
+  }
+  return result;
 }
 
 EXPORT int dup2(int from, int to) {

@@ -123,12 +123,20 @@ int path_open(const char *path, int flags) {
   return fd;
 }
 
+/* A node is the same file by its path and by its descriptor: device and inode agree. */
+static void fill_node(struct stat *out, unsigned major, unsigned minor) {
+  out->st_mode = S_IFCHR | 0666;
+  out->st_rdev = makedev(major, minor);
+  out->st_dev = 0;
+  out->st_ino = out->st_rdev;
+}
+
 static void fill(struct stat *out, uint64_t mode, uint64_t number) {
   memset(out, 0, sizeof *out);
   out->st_mode = mode;
   out->st_nlink = S_ISDIR(mode) ? 2 : 1;
   out->st_blksize = 4096;
-  if (S_ISCHR(mode)) out->st_rdev = makedev(number >> 32, (uint32_t)number);
+  if (S_ISCHR(mode)) fill_node(out, number >> 32, number);
   else out->st_size = number;
   clock_gettime(CLOCK_REALTIME, &out->st_mtim);
   out->st_atim = out->st_ctim = out->st_mtim;
@@ -148,7 +156,7 @@ int path_stat(const char *path, bool follow, struct stat *out, char *resolved) {
   if (ask(request, path, (struct iovec){where, sizeof where - 1}, &answer) < 0) return -1;
   where[answer.bytes] = 0;
   fill(out, answer.header.a, answer.header.b);
-  out->st_ino = inode_of(follow ? where : path);
+  if (!S_ISCHR(out->st_mode)) out->st_ino = inode_of(follow ? where : path);
   if (resolved) strcpy(resolved, follow ? where : path);
   return 0;
 }
@@ -159,10 +167,7 @@ void path_fix_fstat(int fd, struct stat *out) {
   bool folder;
   int kept = errno;
   if (S_ISSOCK(out->st_mode)) {
-    if (identify(fd, out, &what) && what.kind == WIRE_KIND_NODE) {
-      out->st_mode = S_IFCHR | 0666;
-      out->st_rdev = makedev(what.major, what.minor);
-    }
+    if (identify(fd, out, &what) && what.kind == WIRE_KIND_NODE) fill_node(out, what.major, what.minor);
   } else if (S_ISREG(out->st_mode) && wire_is_up() && out->st_dev == wire_memory_device() && tree_path(fd, path, &folder)) {
     struct stat st;
     if (path_stat(path, true, &st, NULL) == 0) *out = st;
@@ -554,11 +559,11 @@ EXPORT int statx(int at, const char *name, int flags, unsigned mask, struct stat
   return result;
 }
 
-/* Everybody may read what is there; only nodes are written to. */
+/* Everybody may read what is there, and write to what the mode says. */
 static int access_ours(const char *path, int wanted) {
   struct stat st;
   if (path_stat(path, true, &st, NULL) < 0) return -1;
-  if (((wanted & W_OK) && !S_ISCHR(st.st_mode)) || ((wanted & X_OK) && !S_ISDIR(st.st_mode))) {
+  if (((wanted & W_OK) && !(st.st_mode & 0222)) || ((wanted & X_OK) && !S_ISDIR(st.st_mode))) {
     errno = EACCES;
     return -1;
   }

@@ -46,7 +46,7 @@ export class Buffers implements Disposable {
     const probe = memfdCreate('accel-probe', MFD_CLOEXEC);
     this.device = fstatSync(probe).dev;
     closeSync(probe);
-    reactor.add(this.#inotify.fd, EPOLLIN, () => this.#read());
+    reactor.add(this.#inotify.fd, EPOLLIN, () => this.#read(), { first: true });
   }
 
   /** Buffers that somebody elsewhere has. */

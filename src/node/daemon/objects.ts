@@ -225,10 +225,11 @@ export class Objects {
         onClose();
       };
       this.#ends.set(mine, end);
-      this.#reactor.add(mine, EPOLLRDHUP, (events) => {
+      const ready = (events: number): void => {
         if ((events & ~EPOLLOUT) !== 0) end();
         else onWritable?.();
-      });
+      };
+      this.#reactor.add(mine, EPOLLRDHUP, ready, { first: true });
       return { mine, theirs };
     } catch (error) {
       if (entry.ends === 0) this.#drop(entry);

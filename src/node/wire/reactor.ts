@@ -16,6 +16,8 @@ import { WatchState, type WatcherData } from './watcher.js';
 
 /** Messages handled before timers and other work get their turn. */
 const BATCH = 64;
+/** Ready descriptors seen at a time. */
+const ROOM = 1024;
 /** How many microtasks deep a call that sleeps for nothing may be: then its reply goes out at once. */
 const HOPS = 24;
 /** Milliseconds to sleep for the next message after one has come. */
@@ -26,13 +28,18 @@ export interface ReactorOptions {
   readonly busy?: () => boolean;
 }
 
+interface Handler {
+  readonly run: (events: number) => void;
+  readonly first: boolean;
+}
+
 /** Keeps the process alive until closed. */
 export class Reactor {
   readonly #epoll = epollCreate();
   readonly #stop = eventfd();
   readonly #state = new Int32Array(new SharedArrayBuffer(4));
-  readonly #events = new EpollEvents(BATCH);
-  readonly #handlers = new Map<number, (events: number) => void>();
+  readonly #events = new EpollEvents(ROOM);
+  readonly #handlers = new Map<number, Handler>();
   readonly #watcher: Worker;
   readonly #busy: () => boolean;
   readonly #exit: Promise<void>;
@@ -57,10 +64,13 @@ export class Reactor {
     this.#arm();
   }
 
-  /** Calls `handler` with the ready events (EPOLL*), again and again while they are ready. */
-  add(fd: number, events: number, handler: (events: number) => void): void {
+  /**
+   * Calls `run` with the ready events (EPOLL*), again and again while they are ready. `first`: before all that is not. What a
+   * client did by system calls of its own, like closing a descriptor, is then seen before the message it sent afterwards.
+   */
+  add(fd: number, events: number, run: (events: number) => void, { first = false } = {}): void {
     epollAdd(this.#epoll, fd, events);
-    this.#handlers.set(fd, handler);
+    this.#handlers.set(fd, { run, first });
   }
 
   modify(fd: number, events: number): void {
@@ -104,6 +114,21 @@ export class Reactor {
     else setImmediate(ready);
   }
 
+  #run(ready: number): void {
+    const events = this.#events;
+    let rest = 0;
+    for (let i = 0; i < ready; i++) {
+      const handler = this.#handlers.get(events.fd(i));
+      if (handler?.first === true) handler.run(events.events(i));
+      else rest++;
+    }
+    if (rest === 0) return;
+    for (let i = 0; i < ready; i++) {
+      const handler = this.#handlers.get(events.fd(i));
+      if (handler?.first === false) handler.run(events.events(i));
+    }
+  }
+
   async #turn(): Promise<void> {
     const events = this.#events;
     let left = BATCH;
@@ -115,7 +140,7 @@ export class Reactor {
         return;
       }
       const before = this.#unfinished;
-      for (let i = 0; i < ready; i++) this.#handlers.get(events.fd(i))?.(events.events(i));
+      this.#run(ready);
       for (let hop = 0; hop < HOPS && this.#unfinished > before; hop++) await null;
       left -= ready;
       if (left <= 0) {
