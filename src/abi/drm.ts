@@ -58,7 +58,11 @@ export const DrmGemFlink = struct('drm_gem_flink', { handle: u32, name: u32 }, {
 export const DrmGemOpen = struct('drm_gem_open', { name: u32, handle: u32, size: u64 }, { bytes: 16 });
 export const DrmGetCap = struct('drm_get_cap', { capability: u64, value: u64 }, { bytes: 16 });
 export const DrmSetClientCap = struct('drm_set_client_cap', { capability: u64, value: u64 }, { bytes: 16 });
-export const DrmPrimeHandle = struct('drm_prime_handle', { handle: u32, flags: u32, fd: fd32 }, { bytes: 12 });
+export const DrmPrimeHandle = struct(
+  'drm_prime_handle',
+  { handle: u32, flags: u32, fd: fd32 },
+  { bytes: 12 },
+);
 
 export const DrmSyncobjCreate = struct('drm_syncobj_create', { handle: u32, flags: u32 }, { bytes: 8 });
 export const DrmSyncobjDestroy = struct('drm_syncobj_destroy', { handle: u32, pad: u32 }, { bytes: 8 });

@@ -24,8 +24,16 @@ export const SyncFenceInfo = struct(
 );
 export const SyncSetDeadline = struct('sync_set_deadline', { deadline_ns: u64, pad: u64 }, { bytes: 16 });
 export const DmaBufSync = struct('dma_buf_sync', { flags: u64 }, { bytes: 8 });
-export const DmaBufExportSyncFile = struct('dma_buf_export_sync_file', { flags: u32, fd: fd32 }, { bytes: 8 });
-export const DmaBufImportSyncFile = struct('dma_buf_import_sync_file', { flags: u32, fd: fd32 }, { bytes: 8 });
+export const DmaBufExportSyncFile = struct(
+  'dma_buf_export_sync_file',
+  { flags: u32, fd: fd32 },
+  { bytes: 8 },
+);
+export const DmaBufImportSyncFile = struct(
+  'dma_buf_import_sync_file',
+  { flags: u32, fd: fd32 },
+  { bytes: 8 },
+);
 export const SwSyncCreateFenceData = struct(
   'sw_sync_create_fence_data',
   { value: u32, name: chars(32), fence: fd32 },

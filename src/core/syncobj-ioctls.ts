@@ -188,7 +188,10 @@ const transfer: Handler<Fields<typeof drm.DrmSyncobjTransfer>> = async (file, ar
   return undefined;
 };
 
-const eventfd: Handler<Fields<typeof drm.DrmSyncobjEventfd>> = async (file, { handle, flags, point, fd, pad }) => {
+const eventfd: Handler<Fields<typeof drm.DrmSyncobjEventfd>> = async (
+  file,
+  { handle, flags, point, fd, pad },
+) => {
   const { DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE: available } = drm;
   onlyFlags(flags, available);
   noPad(pad);
