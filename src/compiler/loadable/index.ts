@@ -5,5 +5,6 @@ export * from './read.js';
 export * from './write.js';
 export * from './contents.js';
 export * from './emu.js';
+export * from './target.js';
 export * from './tasks.js';
 export * from './today.js';

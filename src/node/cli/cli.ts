@@ -65,11 +65,14 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
 
   const runCommand = (): Command =>
     harden(new Command('run'), io)
-      .description('run an ONNX model on a device')
-      .argument('<model>', 'ONNX file; NAME.accel.json beside it says how inputs are prepared')
+      .description('run an ONNX model, or a loadable of NVDLA, on a device')
+      .argument(
+        '<model>',
+        'ONNX file; NAME.accel.json beside it says how inputs are prepared. Or NAME.nvdla, a loadable',
+      )
       .option(
         '-i, --input <file...>',
-        'pictures or raw .bin files: one per input, NAME=FILE, or many for one input',
+        'pictures, raw .bin files, or .dimg for a loadable: one per input, NAME=FILE, or many for one input',
       )
       .addOption(device())
       .option('-c, --calibrate <file...>', "inputs to quantise a float model with, instead of the sidecar's")
@@ -77,6 +80,9 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
       .option('--constant <name=number...>', 'int64 scalar inputs that are known now')
       .option('-k, --top <count>', 'results to show', positive, 5)
       .option('-o, --out <folder>', 'write the outputs as .bin files')
+      .option('--output <file>', "write a loadable's output as a DIMG file")
+      .option('--mean <numbers>', "by commas: taken off a picture for a loadable's half input", numbers)
+      .option('--normalize <number>', 'what the difference is divided by', number)
       .addOption(engines())
       .addOption(fallback())
       .addOption(staging())
@@ -162,6 +168,20 @@ function harden(command: Command, io: CommandIo): Command {
     outputError: (text, write) =>
       write(`accel: ${oneLine(text.replace(/^error: /, '')).trim()}; see accel --help\n`),
   });
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value === 0)
+    throw new InvalidArgumentError('a number other than 0 is needed');
+  return value;
+}
+
+function numbers(text: string): number[] {
+  const values = text.split(',').map(Number);
+  if (values.some((value) => !Number.isFinite(value)))
+    throw new InvalidArgumentError('numbers by commas are needed');
+  return values;
 }
 
 function positive(text: string): number {

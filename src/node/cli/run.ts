@@ -4,11 +4,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { ImportOptions } from '../../compiler/index.js';
 import type { DispatchTimes, MLPlacement } from '../../runtime/index.js';
-import { loadInput, type InputArray, type InputDescriptor } from '../input/load.js';
+import { loadInput, type InputArray } from '../input/load.js';
 import type { EngineKind } from '../system.js';
 import { columns } from './columns.js';
 import { bar, count, percent, time } from './format.js';
+import { inferences } from './input-files.js';
 import { UsageError, type CommandIo } from './io.js';
+import { isLoadable, runLoadable } from './run-loadable.js';
 import { interpret, type OutputResult } from './results.js';
 import { Session, type SessionOptions } from './session.js';
 import type { TargetUsage } from './target.js';
@@ -21,6 +23,11 @@ export interface RunOptions {
   readonly calibrate?: readonly string[];
   readonly top: number;
   readonly out?: string;
+  /** File of a loadable's first output. */
+  readonly output?: string;
+  /** Of pictures for a loadable's half inputs. */
+  readonly mean?: readonly number[];
+  readonly normalize?: number;
   readonly engines?: EngineKind;
   readonly fallback?: 'host' | 'forbid';
   readonly staging?: boolean;
@@ -41,6 +48,12 @@ export async function run(
   io: CommandIo,
   hooks: Pick<SessionOptions, 'onSystem'> = {},
 ): Promise<void> {
+  if (isLoadable(model)) {
+    await runLoadable(model, options, io, hooks);
+    return;
+  }
+  for (const name of ['output', 'mean', 'normalize'] as const)
+    if (options[name] !== undefined) throw new UsageError(`--${name} is for loadables; ${model} is a model`);
   await using session = await Session.open(
     { ...options, model, import: importOptions(options), calibrationFiles: options.calibrate, ...hooks },
     io,
@@ -83,29 +96,6 @@ function importOptions({ dim = [], constant = [] }: RunOptions): ImportOptions {
       pairs(constant, '--constant').map(([name, value]) => [name, BigInt64Array.of(BigInt(value))]),
     ),
   };
-}
-
-/** Files by input name, per inference: NAME=FILE, files in the order of the inputs, or many files for one input. */
-function inferences(files: readonly string[], inputs: readonly InputDescriptor[]): Record<string, string>[] {
-  const names = inputs.map(({ name }) => name);
-  const wanted = inputs
-    .map(({ name, dataType, shape }) => `${name} (${dataType} [${shape.join(',')}])`)
-    .join(', ');
-  if (files.length === 0) throw new UsageError(`--input is missing: the model takes ${wanted}`);
-  const named = files.map((file) => {
-    const name = names.find((candidate) => file.startsWith(`${candidate}=`));
-    return name === undefined ? { file } : { name, file: file.slice(name.length + 1) };
-  });
-  if (names.length === 1) return named.map(({ file }) => ({ [names[0]!]: file }));
-  if (files.length !== names.length)
-    throw new UsageError(`${files.length} inputs given, the model takes ${names.length}: ${wanted}`);
-  const job: Record<string, string> = {};
-  for (const { name, file } of named) if (name !== undefined) job[name] = file;
-  const rest = names.filter((name) => !(name in job));
-  for (const { name, file } of named) if (name === undefined) job[rest.shift()!] = file;
-  if (names.some((name) => !(name in job)))
-    throw new UsageError(`an input is given twice; the model takes ${wanted}`);
-  return [job];
 }
 
 function save(folder: string, outputs: Readonly<Record<string, InputArray>>, prefix: string): void {

@@ -1,4 +1,4 @@
-// Finds vectors in a folder: C model layers (JSON), the vendor's traces (cfg, txn) of NVDLA, submissions (JSON) of GNA.
+// Finds vectors in a folder: C model layers (JSON), the vendor's traces (cfg, txn) and loadables of NVDLA, submissions (JSON) of GNA.
 // Not a player. The formats' readers are in machine/vectors.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -15,6 +15,7 @@ import {
   type GnaCase,
   type Vector,
 } from '../../machine/vectors/index.js';
+import type { LoadableCase } from './loadable-player.js';
 
 interface Located {
   readonly path: string;
@@ -39,7 +40,14 @@ export interface RequestFile extends Located {
   load(): GnaCase[];
 }
 
-export type VectorFile = RegisterFile | RequestFile;
+/** A loadable of the vendor's regression with its result, not yet read. */
+export interface LoadableFile extends Located {
+  readonly kind: 'loadable';
+  /** @throws AccelError ENOENT without a result */
+  load(): LoadableCase;
+}
+
+export type VectorFile = RegisterFile | RequestFile | LoadableFile;
 
 /** All vectors under `path`, itself a file or a folder, in order of their paths. */
 export function findVectors(path: string): VectorFile[] {
@@ -51,6 +59,10 @@ export function findVectors(path: string): VectorFile[] {
 function visit(path: string, found: VectorFile[]): void {
   if (statSync(path).isDirectory()) {
     for (const name of readdirSync(path)) visit(join(path, name), found);
+    return;
+  }
+  if (path.endsWith('_fbuf')) {
+    found.push(loadable(path));
     return;
   }
   const config = configOf(path);
@@ -160,6 +172,34 @@ function requests(path: string, deviceType: number): RequestFile {
         const json = JSON.parse(readFileSync(path, 'utf8')) as { blob: { file: string } };
         return parseGna(json, contents(join(dirname(path), json.blob.file)));
       }),
+  };
+}
+
+/**
+ * `flatbufs/SDP/SDP_X1_L0_0_small_fbuf` ran on nv_small; its result is in `golden/SDP_X1_L0_0_small_c9894d/dla`, gold.md5 before
+ * lead.md5, as the vendor's script looks.
+ */
+function loadable(path: string): LoadableFile {
+  const name = basename(path).replace(/_fbuf$/, '');
+  const config = /_(small|large)(_|$)/.exec(name)?.[1] ?? 'full';
+  return {
+    path,
+    config: `nv_${config}`,
+    board: `nvdla:nv_${config}`,
+    kind: 'loadable',
+    name,
+    load: () => {
+      const goldens = join(dirname(path), '../../golden');
+      const own = (existsSync(goldens) ? readdirSync(goldens) : []).find(
+        (folder) => folder.replace(/_[0-9a-f]{6}$/, '') === name,
+      );
+      const results = ['gold.md5', 'lead.md5'].map((file) => join(goldens, own ?? name, 'dla', file));
+      const result = results.find((file) => existsSync(file));
+      const md5 = result && /^[0-9a-f]{32}/.exec(readFileSync(result, 'latin1'))?.[0];
+      if (md5 === undefined)
+        throw new AccelError('ENOENT', { field: path, reason: `there is no result for it in ${goldens}` });
+      return { bytes: new Uint8Array(readFileSync(path)), md5 };
+    },
   };
 }
 

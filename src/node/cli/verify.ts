@@ -1,13 +1,20 @@
-// accel verify: golden vectors on the models' registers or at the drivers' calls, or the cases of a models.json.
+// accel verify: golden vectors on the models' registers or at the drivers' calls, loadables, or the cases of a models.json.
 // Not a test runner: it prints what held and what did not, by kind.
 import { existsSync, statSync } from 'node:fs';
 import { AccelError } from '../../base/errors.js';
 import type { EngineKind } from '../system.js';
 import { columns } from './columns.js';
+import { LoadablePlayer } from './loadable-player.js';
 import { UsageError, type CommandIo } from './io.js';
 import { Progress } from './progress.js';
 import { verifyModels } from './verify-models.js';
-import { findVectors, type RequestFile, type RegisterFile, type VectorFile } from './vector-files.js';
+import {
+  findVectors,
+  type LoadableFile,
+  type RequestFile,
+  type RegisterFile,
+  type VectorFile,
+} from './vector-files.js';
 import { RequestPlayer } from './request-player.js';
 import { noteStaging } from './staging.js';
 import { VectorPlayer, type VectorOutcome } from './vector-player.js';
@@ -34,7 +41,7 @@ export async function verify(path: string, options: VerifyOptions, io: CommandIo
     const of = options.device === undefined ? '' : ` for ${options.device}`;
     throw new AccelError('EINVAL', {
       field: path,
-      reason: `holds no vectors${of}: layer JSON or .cfg traces in a folder named after a configuration, or JSON of GNA submissions`,
+      reason: `holds no vectors${of}: layer JSON or .cfg traces in a folder named after a configuration, loadables NAME_fbuf with their results, or JSON of GNA submissions`,
     });
   }
   const results = await playAll(files, options, io);
@@ -62,20 +69,20 @@ async function playAll(
     noteStaging(board, io);
     return new RequestPlayer(board, options.engines);
   });
+  const loadables = new Players((board) => new LoadablePlayer(board, options.engines));
   using progress = new Progress(io, 'vectors');
   const results: Result[] = [];
   try {
     for (const [index, file] of files.entries()) {
       progress.step(`${index + 1} of ${files.length}: ${file.config} ${file.name}`);
-      results.push(
-        ...(file.kind === 'request'
-          ? await playRequests(file, atCalls.of(file.board))
-          : [await playRegisters(file, atRegisters.of(file.board))]),
-      );
+      if (file.kind === 'request') results.push(...(await playRequests(file, atCalls.of(file.board))));
+      else if (file.kind === 'loadable') results.push(await playLoadable(file, loadables.of(file.board)));
+      else results.push(await playRegisters(file, atRegisters.of(file.board)));
     }
   } finally {
     atRegisters[Symbol.dispose]();
     atCalls[Symbol.dispose]();
+    loadables[Symbol.dispose]();
   }
   return results;
 }
@@ -110,6 +117,11 @@ async function playRequests(file: RequestFile, player: RequestPlayer): Promise<R
   for (const request of file.load())
     results.push({ file, name: request.name, unit: request.kind, outcome: await player.play(request) });
   return results;
+}
+
+async function playLoadable(file: LoadableFile, player: LoadablePlayer): Promise<Result> {
+  const { name } = file;
+  return { file, name, unit: name.split('_')[0]!, outcome: await player.play(file.load()) };
 }
 
 function record({ file, name, unit, outcome }: Result): Record<string, unknown> {
