@@ -5,7 +5,7 @@ import type { AccelFile } from '../../core/index.js';
 import { readLoadable } from '../../compiler/loadable/index.js';
 import { dimgOf, LoadedLoadable, takePixels, writeDimg } from '../../runtime/loadable/index.js';
 import type { EngineKind, System } from '../system.js';
-import { systemFor } from './session.js';
+import { systemFor } from './target.js';
 import type { VectorOutcome } from './vector-player.js';
 
 /** A loadable with the digest of what its first output's file must be. Inputs are zero. */

@@ -31,14 +31,13 @@ import {
 import type { DispatchTimes } from '../../runtime/index.js';
 import { readFile } from '../input/load.js';
 import { loadPixels } from '../input/pixels.js';
-import type { System } from '../system.js';
 import { columns } from './columns.js';
 import { time } from './format.js';
 import { inferences } from './input-files.js';
 import { UsageError, type CommandIo } from './io.js';
 import { greatest } from './results.js';
 import type { RunOptions } from './run.js';
-import { systemFor, type SessionOptions } from './session.js';
+import { openTarget, type Target, type TargetOptions, type TargetUsage } from './target.js';
 
 /** A loadable by the vendor's identifier in the file, or by how such files are named. */
 export function isLoadable(path: string): boolean {
@@ -68,16 +67,28 @@ export async function runLoadable(
   path: string,
   options: RunOptions,
   io: CommandIo,
-  hooks: Pick<SessionOptions, 'onSystem'>,
+  hooks: Pick<TargetOptions, 'onSystem'>,
 ): Promise<void> {
   for (const name of ['calibrate', 'dim', 'constant'] as const)
     if (options[name] !== undefined)
       throw new UsageError(`--${name} is for models; ${path} is compiled already`);
   const loadable = read(path);
-  using system = openFor(loadable, path, options);
-  hooks.onSystem?.(system, system.device());
-  const file = system.open();
-  await using loaded = await LoadedLoadable.load(file, loadable, system.clock);
+  using target = await openFor(loadable, path, options.device, { ...options, ...hooks });
+  try {
+    await inferAll(path, loadable, target, options, io);
+  } finally {
+    await target.file.close();
+  }
+}
+
+async function inferAll(
+  path: string,
+  loadable: Loadable,
+  target: Target,
+  options: RunOptions,
+  io: CommandIo,
+): Promise<void> {
+  await using loaded = await LoadedLoadable.load(target.file, loadable, target.clock);
   const jobs =
     options.input === undefined ? [{}] : inferences(options.input, loaded.inputs.map(descriptorOf));
   const old = inTodaysLayout(loadable) !== loadable;
@@ -103,9 +114,9 @@ export async function runLoadable(
       ),
     });
   }
-  await file.close();
-  if (options.json === true) printJson(path, options, system, loadable, results, io);
-  else print(path, system, loadable, results, io);
+  const report = { path, target, loadable, results, busy: await target.usage() };
+  if (options.json === true) printJson(report, io);
+  else print(report, io);
 }
 
 /** @throws AccelError with the file's name */
@@ -123,26 +134,29 @@ function read(path: string): Loadable {
   }
 }
 
-/** A system with the device that was asked for, or the likeliest one. @throws AccelError EINVAL for a wrong board */
-function openFor(loadable: Loadable, path: string, options: RunOptions): System {
-  const fitting = configsFor(loadable);
-  const names = fitting.map((name) => `nvdla:${name}`);
-  const choice = names.length === 0 ? '' : `; it fits ${names.join(', ')}`;
-  if (options.device === undefined && fitting.length === 0) {
+/** The device that was asked for, or the likeliest one. @throws AccelError EINVAL for a wrong board */
+async function openFor(
+  loadable: Loadable,
+  path: string,
+  device: string | undefined,
+  options: TargetOptions,
+): Promise<Target> {
+  const fitting = configsFor(loadable).map((name) => `nvdla:${name}`);
+  if (device === undefined && fitting.length === 0) {
     const reasons = (['nv_full', 'nv_large', 'nv_small'] as const).map(
       (name) => `${name}: ${misfit(loadable, name)!}`,
     );
     throw new AccelError('EINVAL', { field: path, reason: `fits no device: ${reasons.join('; ')}` });
   }
-  const { engines, staging } = options;
-  const system = systemFor(options.device ?? names[0], { engines, staging });
-  const board = system.device().board.name;
-  const [kind, config] = board.split(':');
+  const target = await openTarget(device ?? fitting[0], options);
+  const [kind, config] = target.name.split(':');
   const known = kind === 'nvdla' && Object.hasOwn(configs, config!);
   const reason = known ? misfit(loadable, config as ConfigName) : 'it is a loadable of NVDLA';
-  if (reason === undefined) return system;
-  system[Symbol.dispose]();
-  throw new AccelError('EINVAL', { field: path, reason: `not for ${board}: ${reason}${choice}` });
+  if (reason === undefined) return target;
+  await target.file.close();
+  target[Symbol.dispose]();
+  const choice = fitting.length === 0 ? '' : `; it fits ${fitting.join(', ')}`;
+  throw new AccelError('EINVAL', { field: path, reason: `not for ${target.name}: ${reason}${choice}` });
 }
 
 function normalizationOf({ mean, normalize }: RunOptions): { mean?: readonly number[]; normalize?: number } {
@@ -236,36 +250,29 @@ function emuKinds({ count, operations }: ReturnType<typeof emuTask>): string[] {
   });
 }
 
-function printJson(
-  path: string,
-  options: RunOptions,
-  system: System,
-  loadable: Loadable,
-  results: readonly Result[],
-  io: CommandIo,
-): void {
-  const { board, accel } = system.device();
+interface Report {
+  readonly path: string;
+  readonly target: Target;
+  readonly loadable: Loadable;
+  readonly results: readonly Result[];
+  readonly busy: readonly TargetUsage[];
+}
+
+function printJson({ path, target, loadable, results, busy }: Report, io: CommandIo): void {
   const report = {
     loadable: path,
-    device: { board: board.name, node: accel?.name, driver: accel?.driver.name },
-    engines: options.engines ?? 'inline',
+    device: { board: target.name, node: target.node, driver: target.driver },
+    engines: target.engines ?? null,
     results,
     tasks: tasksOf(loadable),
-    busy: accel?.driver.usage?.(accel) ?? [],
+    busy,
   };
   io.out(`${JSON.stringify(report, undefined, 2)}\n`);
 }
 
-function print(
-  path: string,
-  system: System,
-  loadable: Loadable,
-  results: readonly Result[],
-  io: CommandIo,
-): void {
+function print({ path, target, loadable, results, busy }: Report, io: CommandIo): void {
   const { colours } = io;
-  const { board, accel } = system.device();
-  io.out(`${colours.bold(basename(path))} on ${board.name} (${accel?.name})\n`);
+  io.out(`${colours.bold(basename(path))} on ${target.name} (${target.node})\n`);
   for (const { input, outputs } of results)
     for (const [name, { type, shape, top }] of Object.entries(outputs)) {
       io.out(`\n${colours.bold(input)} -> ${name}, ${type} [${shape.join(',')}]\n`);
@@ -285,7 +292,8 @@ function print(
     ['EMU1 tasks', mean('host')],
   ];
   io.out(`\n${columns([`time${note}`, ''], stages, { right: [1], colours })}`);
-  const usage = (accel?.driver.usage?.(accel) ?? []).filter(({ jobs }) => jobs > 0);
-  const busy = usage.map(({ engine, busyNs, jobs }) => [engine, time(busyNs), String(jobs)]);
-  if (busy.length > 0) io.out(`\n${columns(['unit', 'busy', 'jobs'], busy, { right: [1, 2], colours })}`);
+  const used = busy.filter(({ busyNs, jobs }) => (jobs ?? busyNs) > 0);
+  if (used.length === 0) return;
+  const rows = used.map(({ engine, busyNs, jobs }) => [engine, time(busyNs), String(jobs ?? '')]);
+  io.out(`\n${columns(['unit', 'busy', 'jobs'], rows, { right: [1, 2], colours })}`);
 }
