@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { compileModule, instantiate, sharedMemory } from '../src/base/wasm.js';
 import { convLayout, type ConvParams } from '../src/devices/nvdla/engine/conv-params.js';
-import { CONV_SCRATCH, prepareConv, type ConvKernels } from '../src/devices/nvdla/engine/conv.js';
+import type { ConvKernels } from '../src/devices/nvdla/engine/conv-kernels.js';
+import { CONV_SCRATCH, prepareConv } from '../src/devices/nvdla/engine/conv.js';
 
 const INPUT = 1 << 20;
 const WEIGHTS = 16 << 20;
@@ -89,6 +90,7 @@ function params(shape: Shape): ConvParams {
     atomicC: 64,
     atomicK: 32,
     atom: 32,
+    inputAtom: 32,
     outWidth: Math.floor((width + 2 * pad - kernelWidth) / stride) + 1,
     outHeight: Math.floor((height + 2 * pad - kernelHeight) / stride) + 1,
   };

@@ -144,14 +144,13 @@ export function convDot(
   }
 }
 
-/** The accumulator of the int8 path: 34 bits, saturating at each partial sum. */
+/** The accumulator, saturating at each partial sum: 34 bits for int8, 48 for int16. */
 const ACCUMULATOR: i64 = 1 << 33;
+const ACCUMULATOR16: i64 = 1 << 47;
 
-/**
- * Like convDot for sums that may leave 32 bits: one partial sum per segment, the accumulator as in CACC, saturation to
- * 32 bits after truncation. Returns the number of saturated outputs.
- */
-export function convDotWide(
+// @ts-ignore: decorator
+@inline
+function dotWide<W>(
   weights: usize,
   kernels: i32,
   atomicK: i32,
@@ -163,6 +162,7 @@ export function convDotWide(
   atom: i32,
   shift: i32,
 ): i32 {
+  const limit = sizeof<W>() == 1 ? ACCUMULATOR : ACCUMULATOR16;
   let saturated: i32 = 0;
   for (let group: i32 = 0; group < kernels; group += atomicK) {
     const size = min(atomicK, kernels - group);
@@ -173,14 +173,14 @@ export function convDotWide(
       let data = a;
       for (let i: i32 = 0; i < segments; i++) {
         const length = <i32>load<u32>(lengths + (<usize>i << 2));
-        const w = from + <usize>(k * length);
-        let partial: i32 = 0;
+        const w = from + <usize>(k * length) * sizeof<W>();
+        let partial: i64 = 0;
         for (let n: i32 = 0; n < length; n++) {
-          partial += <i32>load<i8>(w + <usize>n) * <i32>load<i16>(data + (<usize>n << 1));
+          partial += <i64>(<i32>load<W>(w + <usize>n * sizeof<W>()) * <i32>load<i16>(data + (<usize>n << 1)));
         }
-        sum = min(max(sum + <i64>partial, -ACCUMULATOR), ACCUMULATOR - 1);
+        sum = min(max(sum + partial, -limit), limit - 1);
         data += <usize>((length + 7) & ~7) << 1;
-        from += <usize>(size * length);
+        from += <usize>(size * length) * sizeof<W>();
       }
       end = from;
       let rounded = sum;
@@ -194,6 +194,28 @@ export function convDotWide(
     weights = end;
   }
   return saturated;
+}
+
+/**
+ * Like convDot for sums that may leave 32 bits: one partial sum per segment, the accumulator as in CACC, saturation to
+ * 32 bits after truncation. `bytes` of a weight: 1 or 2. Returns the number of saturated outputs.
+ */
+export function convDotWide(
+  weights: usize,
+  kernels: i32,
+  atomicK: i32,
+  segments: i32,
+  lengths: usize,
+  a: usize,
+  out: usize,
+  outSurface: usize,
+  atom: i32,
+  shift: i32,
+  bytes: i32,
+): i32 {
+  return bytes == 1
+    ? dotWide<i8>(weights, kernels, atomicK, segments, lengths, a, out, outSurface, atom, shift)
+    : dotWide<i16>(weights, kernels, atomicK, segments, lengths, a, out, outSurface, atom, shift);
 }
 
 /** Largest sum of absolute weights of a kernel; 2^31 - 1 when it is more. */

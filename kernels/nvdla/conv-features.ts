@@ -1,7 +1,8 @@
-// Lines of a feature cube to rows of int16 pixels: CDMA's fetch, padding and converter. Fact sheet sections 2.1, 3.1.
-// Not images (conv-pixels.ts) and not products.
+// Lines of a feature cube to rows of int16 pixels: CDMA's fetch, padding. Fact sheet sections 2.1, 3.1.
+// Not images (conv-pixels.ts), not the converter (conv-converter.ts), not products.
 //
 // Rows are kept as int16, all channels of a pixel side by side, so what a kernel row sees of them is one run of memory.
+import { convConvert } from './conv-converter';
 
 /** `count` elements, int8 to int16. Writes up to 7 elements more. */
 // @ts-ignore: decorator
@@ -131,25 +132,60 @@ function feature(
 }
 
 /**
- * The converter for all 256 values of a byte, as int16: ((x - offset) * scale) >> shift, rounded to nearest with ties
- * away from zero, saturated to int8. `enabled` 0: the byte as int8.
+ * As convFeatures for elements of 16 bits; `atom` is a multiple of 8. Not more than the rows is written.
+ * @param converter parameters (convConverter), or 0
  */
-export function convTable(
+export function convFeatures16(
+  src: usize,
+  line: usize,
+  surface: usize,
+  step: usize,
+  atom: i32,
+  channels: i32,
+  converter: usize,
+  y: i32,
+  everyY: i32,
+  height: i32,
   dst: usize,
-  enabled: i32,
-  signed: i32,
-  offset: i32,
-  scale: i32,
-  shift: i32,
+  rowBytes: usize,
+  lines: i32,
+  pixels: i32,
+  left: i32,
+  right: i32,
+  pad: i32,
 ): void {
-  for (let byte: i32 = 0; byte < 256; byte++) {
-    let value = <i64>(signed || !enabled ? <i32>(<i8>byte) : byte);
-    if (enabled) {
-      value = (value - <i64>offset) * <i64>scale;
-      if (shift > 0) value = (((value + (value >> 63)) >> (shift - 1)) + 1) >> 1;
-      value = min(max(value, <i64>i8.MIN_VALUE), <i64>i8.MAX_VALUE);
+  const inside = <usize>(left * channels) << 1;
+  const after = <usize>(right * channels) << 1;
+  const pixel = <usize>channels << 1;
+  for (let i: i32 = 0; i < lines; i++) {
+    if (y < 0 || y >= height || left == right) {
+      convFill(dst, pad, pixels * channels);
+    } else {
+      for (let c: i32 = 0; c < channels; c += atom) {
+        let from = src + <usize>y * line + <usize>(c / atom) * surface;
+        let to = dst + inside + (<usize>c << 1);
+        const bytes = <usize>min(atom, channels - c) << 1;
+        if (bytes == 32) {
+          for (let x = left; x < right; x++) {
+            v128.store(to, v128.load(from));
+            v128.store(to, v128.load(from, 16), 16);
+            from += step;
+            to += pixel;
+          }
+        } else {
+          for (let x = left; x < right; x++) {
+            memory.copy(to, from, bytes);
+            from += step;
+            to += pixel;
+          }
+        }
+      }
+      if (converter != 0) convConvert(dst + inside, (right - left) * channels, converter, 1);
+      convFill(dst, pad, left * channels);
+      convFill(dst + after, pad, (pixels - right) * channels);
     }
-    store<i16>(dst + (<usize>byte << 1), <i16>value);
+    y += everyY;
+    dst += rowBytes;
   }
 }
 

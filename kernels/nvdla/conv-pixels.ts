@@ -21,6 +21,16 @@ export function convElement(
   }
 }
 
+/** As convElement, elements of 16 bits as they are. */
+export function convElement16(src: usize, step: usize, channels: i32, dst: usize, count: i32): void {
+  const pixel = <usize>channels << 1;
+  for (let x: i32 = 0; x < count; x++) {
+    store<i16>(dst, load<i16>(src));
+    src += step;
+    dst += pixel;
+  }
+}
+
 /**
  * Pixels of packed bytes, `elements` (1 or 4) each, through the converter to int16, the first `channels` (1, 3 or 4) of each
  * kept: 16 bytes at a time, so a rest of up to 15 bytes is left. Needs |x - offset| * |scale| < 2^30. Returns the pixels

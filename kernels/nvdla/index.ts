@@ -17,3 +17,5 @@ export * from './conv-pixels';
 export * from './conv-pack';
 export * from './conv-panels';
 export * from './conv-dot';
+export * from './conv-wide';
+export * from './conv-converter';

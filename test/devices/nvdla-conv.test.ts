@@ -7,7 +7,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { compileModule, instantiate, sharedMemory } from '../../src/base/wasm.js';
 import { pixelLayout, type ConvParams } from '../../src/devices/nvdla/engine/conv-params.js';
-import { prepareConv, type ConvKernels } from '../../src/devices/nvdla/engine/conv.js';
+import type { ConvKernels } from '../../src/devices/nvdla/engine/conv-kernels.js';
+import { prepareConv } from '../../src/devices/nvdla/engine/conv.js';
 import { configs } from '../../src/hw/nvdla/config.js';
 import { root } from '../support/shared.js';
 
@@ -27,6 +28,9 @@ const SCRATCH = { address: 64 << 20, bytes: 24 << 20 };
 
 const plain: ConvParams = {
   image: 0,
+  input: 0,
+  precision: 0,
+  nanToZero: 0,
   pixelFormat: 0,
   pixelOffset: 0,
   pixelSigned: 0,
@@ -57,6 +61,7 @@ const plain: ConvParams = {
   atomicC: 64,
   atomicK: 32,
   atom: 32,
+  inputAtom: 32,
   cvt: 0,
   cvtOffset: 0,
   cvtScale: 1,
@@ -77,6 +82,7 @@ function layer(values: Partial<ConvParams>, right = 0, bottom = 0, gap = 0): Con
   const span = p.image ? Math.ceil(p.kernelChannels / p.channels) : (p.kernelWidth - 1) * p.dilationX + 1;
   const spanY = (p.kernelHeight - 1) * p.dilationY + 1;
   const pixelBytes = p.image ? pixelLayout(p.pixelFormat).pixelBytes : p.atom;
+  p.inputAtom = p.atom;
   p.lineStride = (p.width + p.pixelOffset) * pixelBytes + gap * p.atom;
   p.lineStride1 = 2 * (p.width + p.pixelOffset) + gap * p.atom;
   p.surfaceStride = p.lineStride * p.height + gap * p.atom;

@@ -240,10 +240,11 @@ export class NvdlaDevice implements VirtualDevice {
   #planConv(plan: Plan, pdp: boolean): void {
     plan.writer.word(operation.convolution).word(pdp ? 1 : 0);
     const conv = planConv(plan);
-    const rowBytes = Math.ceil(conv.channels / this.config.atom) * this.config.atom * 4 * conv.width;
+    const rowBytes = Math.ceil(conv.channels / conv.atom) * conv.atom * 4 * conv.width;
     plan.writer.word(rowBytes > BAND_BYTES ? plan.buffer(rowBytes) : 0);
     plan.writer.word(0).word(conv.height);
     const sdp = planSdp(plan);
+    if (conv.precision !== sdp.precision) throw new Refused('SDP and CACC differ in precision');
     if (text(conv) !== text(sdp)) throw new Refused(`SDP expects ${text(sdp)}, CACC gives ${text(conv)}`);
     if (pdp) this.#planFlyingPdp(plan, sdp);
   }

@@ -2,6 +2,9 @@
 // Not registers: minus-one encodings are gone, addresses are DRAM offsets. Fact sheet sections 2.1, 2.2, 3.
 import { AccelError } from '../../../base/errors.js';
 
+/** Values of the precision fields. */
+export const precision = { int8: 0, int16: 1, fp16: 2 } as const;
+
 /** Fields in the order they travel in an engine command; `u` marks addresses (unsigned), `i` everything else. */
 export const convLayout = {
   /** 1: pitch-linear pixels (CDMA DATAIN_FORMAT PIXEL); 0: a feature cube. */
@@ -12,6 +15,11 @@ export const convLayout = {
   pixelOffset: 'i',
   /** 1: pixels are signed (PIXEL_SIGN_OVERRIDE). Features are always signed. */
   pixelSigned: 'i',
+  /** 0 int8, 1 int16, 2 fp16: of the input in memory, and of products and weights. */
+  input: 'i',
+  precision: 'i',
+  /** fp16 input: NaNs become 0. */
+  nanToZero: 'i',
   /** First byte of the cube or image. */
   inputAddress: 'u',
   /** Second plane (U and V) of semi-planar images. */
@@ -41,17 +49,19 @@ export const convLayout = {
   dilationY: 'i',
   padLeft: 'i',
   padTop: 'i',
-  /** What a position outside the cube holds, after conversion; the low byte counts, as int8. */
+  /** What a position outside the cube holds, after conversion; for int8 the low byte counts. */
   padValue: 'i',
   /** Packed as in fact sheet section 3.3, uncompressed. */
   weightAddress: 'u',
   weightBytes: 'i',
   /** Kernel rows joined into one operation: 1, 2 or 4 (2 to the power of POST_Y_EXTENSION). 1 for features. */
   jointRows: 'i',
-  /** Of the configuration, for int8: channels of a weight block, kernels of a group, channels of a surface. */
+  /** Of the configuration, for the precision: channels of a weight block, kernels of a group, results side by side. */
   atomicC: 'i',
   atomicK: 'i',
   atom: 'i',
+  /** Channels of a surface of the input. */
+  inputAtom: 'i',
   /** CDMA CVT_EN, and the converter: (x - offset) * scale, shifted right by `cvtTruncate`. */
   cvt: 'i',
   cvtOffset: 'i',
@@ -87,13 +97,27 @@ export interface PixelLayout {
   /** Byte offset in the pixel of elements R, G, B, A (Y, U, V, A). Semi-planar: U and V in the second plane's pair. */
   readonly order: readonly number[];
   readonly planes: 1 | 2;
+  readonly elementBytes: 1 | 2;
+  /** The format's elements are signed without PIXEL_SIGN_OVERRIDE. */
+  readonly signed: boolean;
 }
 
-const packed = (...order: number[]): PixelLayout => ({ elements: 4, pixelBytes: 4, order, planes: 1 });
+const byte = { elementBytes: 1, signed: false } as const;
+const packed = (...order: number[]): PixelLayout => ({
+  ...byte,
+  elements: 4,
+  pixelBytes: 4,
+  order,
+  planes: 1,
+});
+const word = { elements: 1, pixelBytes: 2, order: [0], planes: 1, elementBytes: 2 } as const;
 
-/** The 8-bit formats by PIXEL_FORMAT. Fact sheet section 3.5. */
+/** The modelled formats by PIXEL_FORMAT. Fact sheet section 3.5. */
 const layouts: Readonly<Record<number, PixelLayout>> = {
-  0: { elements: 1, pixelBytes: 1, order: [0], planes: 1 },
+  0: { ...byte, elements: 1, pixelBytes: 1, order: [0], planes: 1 },
+  3: { ...word, signed: false },
+  4: { ...word, signed: true },
+  5: { ...word, signed: true },
   12: packed(0, 1, 2, 3),
   13: packed(2, 1, 0, 3),
   14: packed(1, 2, 3, 0),
@@ -104,11 +128,11 @@ const layouts: Readonly<Record<number, PixelLayout>> = {
   19: packed(3, 2, 1, 0),
   26: packed(2, 1, 0, 3),
   27: packed(1, 2, 3, 0),
-  28: { elements: 3, pixelBytes: 1, order: [0, 1, 0], planes: 2 },
-  29: { elements: 3, pixelBytes: 1, order: [0, 0, 1], planes: 2 },
+  28: { ...byte, elements: 3, pixelBytes: 1, order: [0, 1, 0], planes: 2 },
+  29: { ...byte, elements: 3, pixelBytes: 1, order: [0, 0, 1], planes: 2 },
 };
 
-/** @throws AccelError EOPNOTSUPP for formats of more than 8 bits, EINVAL for numbers that are none */
+/** @throws AccelError EOPNOTSUPP for formats of 10 bits or of several elements of 16, EINVAL for numbers that are none */
 export function pixelLayout(format: number): PixelLayout {
   const layout = layouts[format];
   if (layout !== undefined) return layout;
@@ -116,9 +140,11 @@ export function pixelLayout(format: number): PixelLayout {
     throw new AccelError('EINVAL', { field: 'PIXEL_FORMAT', reason: `${format} is no pixel format` });
   throw new AccelError('EOPNOTSUPP', {
     field: 'PIXEL_FORMAT',
-    reason: `format ${format} has elements of more than 8 bits; modelled: ${Object.keys(layouts).join(', ')}`,
+    reason: `format ${format} is not modelled; modelled are ${Object.keys(layouts).join(', ')}`,
   });
 }
+
+const names = ['int8', 'int16', 'fp16'];
 
 function refuse(field: string, reason: string): never {
   throw new AccelError('EINVAL', { field, reason });
@@ -160,7 +186,11 @@ export function checkConv(params: ConvParams): void {
   }
   if (![1, 2, 4].includes(jointRows)) refuse('jointRows', `${jointRows}, must be 1, 2 or 4`);
   if (image === 0 && jointRows !== 1) refuse('jointRows', `${jointRows}, must be 1 for features`);
-  const weights = params.kernels * params.kernelHeight * params.kernelWidth * kernelChannels;
+  const { input } = params;
+  const elements = params.kernels * params.kernelHeight * params.kernelWidth * kernelChannels;
+  const weights = elements * (params.precision === precision.int8 ? 1 : 2);
+  if (input !== params.precision && (params.cvt === 0 || input === precision.fp16))
+    refuse('precision', `${names[input]} input, ${names[params.precision]} arithmetic, no conversion`);
   if (params.weightBytes < weights)
-    refuse('weightBytes', `${params.weightBytes}, the kernels have ${weights}`);
+    refuse('weightBytes', `${params.weightBytes}, the kernels take ${weights}`);
 }

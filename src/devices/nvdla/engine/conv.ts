@@ -1,139 +1,9 @@
-// A convolution layer: input fetch, padding and conversion (CDMA), products and sums (CSC, CMAC, CACC), direct, int8.
+// A convolution layer: input fetch, padding and conversion (CDMA), products and sums (CSC, CMAC, CACC), direct.
 // Not the planner, which reads registers, and not SDP, which takes the int32 results band by band.
 import { AccelError } from '../../../base/errors.js';
-import {
-  checkConv,
-  pixelLayout,
-  type ConvParams,
-  type ConvScratch,
-  type PixelLayout,
-} from './conv-params.js';
-
-/** Exports of kernels/nvdla/conv-*.ts; contracts are there. */
-export interface ConvKernels {
-  convFill(dst: number, value: number, count: number): void;
-  convFeatures(
-    src: number,
-    line: number,
-    surface: number,
-    step: number,
-    atom: number,
-    channels: number,
-    table: number,
-    y: number,
-    everyY: number,
-    height: number,
-    dst: number,
-    rowBytes: number,
-    lines: number,
-    pixels: number,
-    left: number,
-    right: number,
-    pad: number,
-  ): void;
-  convTable(dst: number, enabled: number, signed: number, offset: number, scale: number, shift: number): void;
-  convElement(src: number, step: number, table: number, channels: number, dst: number, count: number): void;
-  convPixels(
-    src: number,
-    elements: number,
-    channels: number,
-    order: number,
-    dst: number,
-    count: number,
-    signed: number,
-    offset0: number,
-    offset1: number,
-    offset2: number,
-    offset3: number,
-    scale: number,
-    shift: number,
-  ): number;
-  convPack(
-    dst: number,
-    table: number,
-    first: number,
-    last: number,
-    weights: number,
-    kernels: number,
-    atomicK: number,
-    atomicC: number,
-    channels: number,
-    rows: number,
-    columns: number,
-    joint: number,
-    rowBytes: number,
-    columnBytes: number,
-    flat: number,
-    maxRuns: number,
-  ): number;
-  convTiles(
-    dst: number,
-    rows: number,
-    columns: number,
-    stepX: number,
-    stepY: number,
-    pixel: number,
-    outRow: number,
-  ): number;
-  convPanels(
-    table: number,
-    first: number,
-    panels: number,
-    a: number,
-    tiles: number,
-    lastTile: number,
-    out: number,
-    outSurface: number,
-    atom: number,
-    shift: number,
-  ): void;
-  convSegments(
-    a: number,
-    rowBytes: number,
-    columnBytes: number,
-    atomicC: number,
-    channels: number,
-    rows: number,
-    columns: number,
-    joint: number,
-    lengths: number,
-    dst: number,
-  ): number;
-  convDot(
-    weights: number,
-    kernels: number,
-    atomicK: number,
-    segments: number,
-    lengths: number,
-    a: number,
-    out: number,
-    outSurface: number,
-    atom: number,
-    shift: number,
-  ): void;
-  convDotWide(
-    weights: number,
-    kernels: number,
-    atomicK: number,
-    segments: number,
-    lengths: number,
-    a: number,
-    out: number,
-    outSurface: number,
-    atom: number,
-    shift: number,
-  ): number;
-  convLargestKernel(
-    weights: number,
-    kernels: number,
-    atomicK: number,
-    atomicC: number,
-    channels: number,
-    rows: number,
-    columns: number,
-    joint: number,
-  ): number;
-}
+import { CONVERTER_BYTES, ConvInput } from './conv-input.js';
+import type { ConvKernels } from './conv-kernels.js';
+import { checkConv, precision, type ConvParams, type ConvScratch } from './conv-params.js';
 
 /** Scratch that lets nearly every layer keep all its kernels packed. Less works as long as one block fits. */
 export const CONV_SCRATCH = 16 << 20;
@@ -150,7 +20,8 @@ const FEW_OUTPUTS = { long: 10, short: 1 };
 const LONG_BLOCK = 32;
 /** Products of -128 by -128 whose sum 32 bits hold, with one to spare for rounding. */
 const SAFE_PRODUCTS = 131071;
-const TABLE_BYTES = 512;
+/** Products of int16 whose sum 48 bits hold, and that the wide panels can add up. */
+const WIDE_PRODUCTS = 131071;
 
 const align16 = (bytes: number): number => Math.ceil(bytes / 16) * 16;
 
@@ -161,13 +32,7 @@ export class ConvLayer {
 
   readonly #kernels: ConvKernels;
   readonly #params: ConvParams;
-  readonly #pixel: PixelLayout | undefined;
-  readonly #tables: number;
-  /** The converter's offset per element, and whether they differ. */
-  readonly #offsets: readonly number[];
-  readonly #ownTables: boolean;
-  /** Byte of each element in a pixel, two bits each; -1 when pixels must be converted one by one. */
-  readonly #order: number;
+  readonly #inputs: ConvInput;
   /** Input pixels and rows that a kernel spans, and how far apart gathered ones are in the input. */
   readonly #spanX: number;
   readonly #spanY: number;
@@ -181,6 +46,8 @@ export class ConvLayer {
   readonly #input: number;
   /** How sums are made: packed panels, dot products, or dot products in a wide accumulator. */
   readonly #path: 'panels' | 'dot' | 'wide';
+  /** Bytes of a weight. */
+  readonly #bytes: 1 | 2;
   readonly #flat: boolean;
   readonly #maxRuns: number;
   readonly #panels: number;
@@ -202,7 +69,6 @@ export class ConvLayer {
     this.#params = params;
     const { channels, kernelChannels, kernelWidth, kernelHeight, atom, outWidth, outHeight } = params;
     const image = params.image !== 0;
-    this.#pixel = image ? pixelLayout(params.pixelFormat) : undefined;
     this.outRowBytes = Math.ceil(params.kernels / atom) * atom * 4 * outWidth;
 
     this.#spanX = image ? Math.ceil(kernelChannels / channels) : (kernelWidth - 1) * params.dilationX + 1;
@@ -211,22 +77,13 @@ export class ConvLayer {
     this.#everyY = this.#spanY === 1 ? params.strideY : 1;
     this.#columnBytes = params.dilationX * channels * 2;
 
+    this.#bytes = params.precision === precision.int8 ? 1 : 2;
     const products = kernelHeight * kernelWidth * kernelChannels;
-    const wide =
-      products > SAFE_PRODUCTS &&
-      kernels.convLargestKernel(
-        params.weightAddress,
-        params.kernels,
-        params.atomicK,
-        params.atomicC,
-        kernelChannels,
-        kernelHeight,
-        kernelWidth,
-        params.jointRows,
-      ) >
-        SAFE_PRODUCTS * 128;
+    const wide = this.#isWide(products);
     const few = Math.min(params.atomicC, kernelChannels) >= LONG_BLOCK ? FEW_OUTPUTS.long : FEW_OUTPUTS.short;
-    this.#path = wide ? 'wide' : outWidth * outHeight * params.batches <= few ? 'dot' : 'panels';
+    const fewOutputs = outWidth * outHeight * params.batches <= few;
+    // Sums of int16 may need more than 32 bits: panels see to that, dot products of few outputs do not.
+    this.#path = wide ? 'wide' : fewOutputs && this.#bytes === 1 ? 'dot' : 'panels';
 
     let at = align16(scratch.address);
     const end = scratch.address + scratch.bytes;
@@ -236,25 +93,7 @@ export class ConvLayer {
       return address;
     };
 
-    const { cvt, cvtOffset, cvtScale, cvtTruncate, mean } = params;
-    this.#ownTables = image && cvt !== 0 && mean !== 0;
-    const common = cvt === 0 ? 0 : this.#ownTables ? params.mean0 : cvtOffset;
-    this.#offsets =
-      this.#ownTables && this.#pixel!.elements > 1
-        ? [params.mean0, params.mean1, params.mean2, params.mean3]
-        : [common, common, common, common];
-    const largest = (255 + Math.max(...this.#offsets.map(Math.abs))) * Math.abs(cvtScale);
-    const vectors =
-      this.#pixel?.planes === 1 &&
-      this.#everyX === 1 &&
-      [1, 3, 4].includes(channels) &&
-      channels >= this.#pixel.elements - 1 &&
-      (cvt === 0 || (largest < 2 ** 30 && cvtTruncate < 32));
-    this.#order = vectors
-      ? this.#pixel!.order.reduce((bits, byte, element) => bits | (byte << (2 * element)), 0)
-      : -1;
-    this.#tables = take(4 * TABLE_BYTES);
-    this.#writeTables();
+    this.#inputs = new ConvInput(kernels, params, take(CONVERTER_BYTES), this.#everyX, this.#everyY);
 
     // Packed panels: every kernel row is one run when the channels are few, else runs are made of 8 channels each.
     const rounds = kernelHeight * kernelWidth;
@@ -306,10 +145,17 @@ export class ConvLayer {
       const rows = Math.min(this.#rows, y1 - y);
       for (let x = 0; x < outWidth; x += this.#columns) {
         const columns = Math.min(this.#columns, outWidth - x);
-        this.#gather(x * strideX - padLeft, y * strideY - padTop, columns, rows, batch);
+        const window = {
+          x: x * strideX - padLeft,
+          y: y * strideY - padTop,
+          pixels: (columns - 1) * (strideX / this.#everyX) + this.#spanX,
+          lines: this.#blockRows(rows),
+          batch,
+        };
+        this.#inputs.gather(window, this.#input, this.#rowBytes);
         const target = out + ((y - y0) * outWidth + x) * pixel;
         const surface = (y1 - y0) * outWidth * pixel;
-        if (this.#path === 'panels') this.#sumPanels(rows, columns, target, surface);
+        if (this.#path === 'panels') saturated += this.#sumPanels(rows, columns, target, surface);
         else saturated += this.#sumOutputs(rows, columns, target, surface);
       }
     }
@@ -349,24 +195,23 @@ export class ConvLayer {
     return [columns, rows];
   }
 
-  /** Features that are not converted need no table; elements without means of their own share one. */
-  #writeTables(): void {
-    const { cvt, cvtScale, cvtTruncate, image, channels, pixelSigned } = this.#params;
-    const count = image === 0 && cvt === 0 ? 0 : this.#ownTables ? channels : 1;
-    const signed = image === 0 ? 1 : pixelSigned;
-    for (let element = 0; element < count; element++)
-      this.#kernels.convTable(
-        this.#table(element),
-        cvt,
-        signed,
-        this.#offsets[element],
-        cvtScale,
-        cvtTruncate,
-      );
-  }
-
-  #table(element: number): number {
-    return this.#tables + (this.#ownTables ? element * TABLE_BYTES : 0);
+  /** Sums may leave 32 bits (int8), or what the panels hold (int16). */
+  #isWide(products: number): boolean {
+    const { params, kernels } = { params: this.#params, kernels: this.#kernels };
+    if (this.#bytes === 2) return products > WIDE_PRODUCTS;
+    if (products <= SAFE_PRODUCTS) return false;
+    const largest = kernels.convLargestKernel(
+      params.weightAddress,
+      params.kernels,
+      params.atomicK,
+      params.atomicC,
+      params.kernelChannels,
+      params.kernelHeight,
+      params.kernelWidth,
+      params.jointRows,
+      this.#bytes,
+    );
+    return largest > SAFE_PRODUCTS * 128;
   }
 
   #pack(first: number, last: number): void {
@@ -388,100 +233,11 @@ export class ConvLayer {
       this.#columnBytes,
       this.#flat ? 1 : 0,
       this.#maxRuns,
+      this.#bytes,
     );
   }
 
-  /** Brings what a block of outputs sees to int16 rows; (x, y) is its first input pixel, maybe outside the cube. */
-  #gather(x: number, y: number, columns: number, rows: number, batch: number): void {
-    const params = this.#params;
-    const { width, height, channels, strideX } = params;
-    const pad = (params.padValue << 24) >> 24;
-    const pixels = (columns - 1) * (strideX / this.#everyX) + this.#spanX;
-    const clamp = (n: number): number => Math.max(0, Math.min(pixels, n));
-    const left = clamp(Math.ceil(-x / this.#everyX));
-    const right = Math.max(left, clamp(Math.ceil((width - x) / this.#everyX)));
-    const lines = this.#blockRows(rows);
-    const first = x + left * this.#everyX;
-    if (this.#pixel === undefined) {
-      this.#kernels.convFeatures(
-        params.inputAddress + batch * params.batchStride + first * params.atom,
-        params.lineStride,
-        params.surfaceStride,
-        this.#everyX * params.atom,
-        params.atom,
-        channels,
-        params.cvt === 0 ? 0 : this.#table(0),
-        y,
-        this.#everyY,
-        height,
-        this.#input,
-        this.#rowBytes,
-        lines,
-        pixels,
-        left,
-        right,
-        pad,
-      );
-      return;
-    }
-    for (let line = 0; line < lines; line++) {
-      const to = this.#input + line * this.#rowBytes;
-      const from = y + line * this.#everyY;
-      if (from < 0 || from >= height || right === left) {
-        this.#kernels.convFill(to, pad, pixels * channels);
-        continue;
-      }
-      this.#fetch(this.#pixel, first, from, right - left, to + left * channels * 2, batch);
-      if (left > 0) this.#kernels.convFill(to, pad, left * channels);
-      if (right < pixels) this.#kernels.convFill(to + right * channels * 2, pad, (pixels - right) * channels);
-    }
-  }
-
-  /** Reads and converts `count` pixels of image line y from x on. */
-  #fetch(pixel: PixelLayout, x: number, y: number, count: number, to: number, batch: number): void {
-    const params = this.#params;
-    const { channels } = params;
-    const at = params.pixelOffset + x;
-    const base = params.inputAddress + batch * params.batchStride + y * params.lineStride;
-    const base1 = params.inputAddress1 + batch * params.batchStride + y * params.lineStride1;
-    const done = this.#order < 0 ? 0 : this.#convertPixels(base + at * pixel.pixelBytes, to, count);
-    for (let element = 0; element < channels && done < count; element++) {
-      const second = pixel.planes === 2 && element > 0;
-      const bytes = second ? 2 : pixel.pixelBytes;
-      const source = (second ? base1 : base) + (at + done * this.#everyX) * bytes + pixel.order[element];
-      this.#kernels.convElement(
-        source,
-        this.#everyX * bytes,
-        this.#table(element),
-        channels,
-        to + (done * channels + element) * 2,
-        count - done,
-      );
-    }
-  }
-
-  /** Converts as many of `count` adjacent pixels as whole vectors hold. Returns how many. */
-  #convertPixels(source: number, to: number, count: number): number {
-    const { channels, cvt, pixelSigned, cvtScale, cvtTruncate } = this.#params;
-    const [offset0, offset1, offset2, offset3] = this.#offsets;
-    return this.#kernels.convPixels(
-      source,
-      this.#pixel!.elements,
-      channels,
-      this.#order,
-      to,
-      count,
-      cvt === 0 ? 1 : pixelSigned,
-      offset0,
-      offset1,
-      offset2,
-      offset3,
-      cvt === 0 ? 1 : cvtScale,
-      cvt === 0 ? 0 : cvtTruncate,
-    );
-  }
-
-  #sumPanels(rows: number, columns: number, out: number, outSurface: number): void {
+  #sumPanels(rows: number, columns: number, out: number, outSurface: number): number {
     const { strideX, strideY, channels, outWidth, atom, clipTruncate } = this.#params;
     const pixel = atom * 4;
     if (rows !== this.#tileRows || columns !== this.#tileColumns) {
@@ -493,22 +249,20 @@ export class ConvLayer {
       this.#tileColumns = columns;
     }
     const pass = this.#panelsPerPass;
+    const largest =
+      this.#bytes === 2
+        ? this.#kernels.convLargest(this.#input, (this.#blockRows(rows) * this.#rowBytes) / 2)
+        : 0;
+    let saturated = 0;
     for (let first = 0; first < this.#panels; first += pass) {
       const count = Math.min(pass, this.#panels - first);
       if (pass < this.#panels) this.#pack(first, first + count);
-      this.#kernels.convPanels(
-        this.#panelTable + first * 16,
-        first,
-        count,
-        this.#input,
-        this.#tiles,
-        this.#lastTile,
-        out,
-        outSurface,
-        atom,
-        clipTruncate,
-      );
+      const where = [this.#panelTable + first * 16, first, count, this.#input, this.#tiles] as const;
+      const results = [this.#lastTile, out, outSurface, atom, clipTruncate] as const;
+      if (this.#bytes === 1) this.#kernels.convPanels(...where, ...results);
+      else saturated += this.#kernels.convPanels16(...where, ...results, largest);
     }
+    return saturated;
   }
 
   #sumOutputs(rows: number, columns: number, out: number, outSurface: number): number {
@@ -536,20 +290,12 @@ export class ConvLayer {
         const target = out + (y * params.outWidth + x) * atom * 4;
         // Zeroes as int16 pairs.
         this.#kernels.convFill(target + lastSurface * outSurface + (atom - unused) * 4, 0, unused * 2);
-        const dot = this.#path === 'wide' ? this.#kernels.convDotWide : this.#kernels.convDot;
-        saturated +=
-          dot(
-            params.weightAddress,
-            params.kernels,
-            params.atomicK,
-            segments,
-            this.#lengths,
-            this.#segmentData,
-            target,
-            outSurface,
-            atom,
-            params.clipTruncate,
-          ) ?? 0;
+        const kernels = [params.weightAddress, params.kernels, params.atomicK] as const;
+        const data = [segments, this.#lengths, this.#segmentData] as const;
+        const results = [target, outSurface, atom, params.clipTruncate] as const;
+        if (this.#path === 'wide')
+          saturated += this.#kernels.convDotWide(...kernels, ...data, ...results, this.#bytes);
+        else this.#kernels.convDot(...kernels, ...data, ...results);
       }
     }
     return saturated;

@@ -17,7 +17,8 @@ import {
   stageLayout,
   type Cube,
 } from './command.js';
-import { CONV_SCRATCH, prepareConv, type ConvKernels } from './conv.js';
+import type { ConvKernels } from './conv-kernels.js';
+import { CONV_SCRATCH, prepareConv } from './conv.js';
 import { convLayout } from './conv-params.js';
 import type { ProcessorKernels } from './kernels.js';
 import { LUT_BYTES } from './lut.js';

@@ -7,6 +7,10 @@ export interface ConvShape {
   readonly width: number;
   readonly height: number;
   readonly channels: number;
+  /** Channels of a group of results. */
+  readonly atom: number;
+  /** 0 int8, 1 int16, 2 fp16. */
+  readonly precision: number;
 }
 
 /** Writes the layer's block. Returns the shape of its output. */
@@ -22,10 +26,12 @@ export function planConv(plan: Plan): ConvShape {
 
 function checkModes(plan: Plan): void {
   const { CDMA, CSC, CMAC_A, CMAC_B, CACC } = plan.units;
-  int8Only(plan, 'CDMA input', CDMA.get('D_MISC_CFG', 'IN_PRECISION'));
-  int8Only(plan, 'CDMA', CDMA.get('D_MISC_CFG', 'PROC_PRECISION'));
+  const precision = plan.precision('CDMA', CDMA.get('D_MISC_CFG', 'PROC_PRECISION'));
+  plan.precision('CDMA input', CDMA.get('D_MISC_CFG', 'IN_PRECISION'));
+  if (precision === 2) throw new Refused('CMAC: fp16 is not modelled');
   for (const unit of [CSC, CMAC_A, CMAC_B, CACC]) {
-    int8Only(plan, unit.name, unit.get('D_MISC_CFG', 'PROC_PRECISION'));
+    if (unit.get('D_MISC_CFG', 'PROC_PRECISION') !== precision)
+      throw new Refused(`${unit.name} and CDMA differ in precision`);
     if (unit.get('D_MISC_CFG', 'CONV_MODE') !== 0)
       throw new Refused(`${unit.name}: Winograd is not modelled`);
   }
@@ -36,11 +42,6 @@ function checkModes(plan: Plan): void {
   if (CDMA.get('D_WEIGHT_FORMAT', 'WEIGHT_FORMAT') !== 0)
     throw new Refused('CDMA: compressed weights are not modelled');
   if (CDMA.get('D_BATCH_NUMBER', 'BATCHES') !== 0) throw new Refused('CDMA: batches are not modelled');
-}
-
-function int8Only(plan: Plan, unit: string, precision: number): void {
-  if (plan.precision(unit, precision) !== 0)
-    throw new Refused(`${unit}: ${['', 'int16', 'fp16'][precision]} is not modelled`);
 }
 
 /** CSC, CACC and SDP must agree on what comes out. */
@@ -61,17 +62,23 @@ function outputShape(plan: Plan): ConvShape {
     throw new Refused(`CSC gives ${text(csc)}, CACC expects ${text(cacc)}`);
   }
   if (kernels !== csc.channels) throw new Refused(`CSC: ${kernels} kernels for ${csc.channels} channels`);
-  return csc;
+  const precision = CSC.get('D_MISC_CFG', 'PROC_PRECISION');
+  return { ...csc, atom: plan.elements(precision), precision };
 }
 
-export function text(shape: ConvShape): string {
+export function text(shape: Pick<ConvShape, 'width' | 'height' | 'channels'>): string {
   return `${shape.width}x${shape.height}x${shape.channels}`;
 }
 
 function readParams(plan: Plan, out: ConvShape): ConvParams {
   const { CDMA, CSC, CACC } = plan.units;
   const { config } = plan;
+  const { precision, atom } = out;
+  const input = CDMA.get('D_MISC_CFG', 'IN_PRECISION');
   return {
+    input,
+    precision,
+    nanToZero: CDMA.get('D_NAN_FLUSH_TO_ZERO', 'NAN_TO_ZERO'),
     image: CDMA.get('D_DATAIN_FORMAT', 'DATAIN_FORMAT'),
     pixelFormat: CDMA.get('D_DATAIN_FORMAT', 'PIXEL_FORMAT'),
     pixelOffset: CDMA.get('D_PIXEL_OFFSET', 'PIXEL_X_OFFSET'),
@@ -101,8 +108,10 @@ function readParams(plan: Plan, out: ConvShape): ConvParams {
     weightBytes: CDMA.word(CDMA.table.D_WEIGHT_BYTES),
     jointRows: 1 << CSC.get('D_POST_Y_EXTENSION', 'Y_EXTENSION'),
     atomicC: config.atomicC,
-    atomicK: config.atomicK,
-    atom: config.atom,
+    // A cell computes two kernels of int8, or one of 16 bits.
+    atomicK: config.atomicK / (precision === 0 ? 1 : 2),
+    atom,
+    inputAtom: plan.elements(input),
     cvt: CDMA.get('D_CVT_CFG', 'CVT_EN'),
     cvtOffset: CDMA.signed('D_CVT_OFFSET', 'CVT_OFFSET'),
     cvtScale: CDMA.signed('D_CVT_SCALE', 'CVT_SCALE'),
@@ -137,14 +146,16 @@ function checkBuffer(plan: Plan, params: ConvParams): void {
   const bank = entriesPerBank * bytesPerEntry;
   // Products need all lines that a kernel spans.
   const lines = Math.min(params.height, (kernelHeight - 1) * params.dilationY + 1);
+  const bytes = params.precision === 0 ? 1 : 2;
+  const elements = plan.elements(params.precision);
   const pixel =
-    params.image === 0 ? Math.ceil(params.channels / plan.config.atom) * plan.config.atom : params.channels;
+    bytes * (params.image === 0 ? Math.ceil(params.channels / elements) * elements : params.channels);
   if (lines * params.width * pixel > dataBanks * bank) {
     throw new Refused(
       `CDMA: ${lines} lines of ${params.width * pixel} bytes do not fit ${dataBanks} data banks`,
     );
   }
-  const group = Math.min(kernels, plan.config.atomicK) * kernelWidth * kernelHeight * kernelChannels;
+  const group = Math.min(kernels, params.atomicK) * kernelWidth * kernelHeight * kernelChannels * bytes;
   if (group > weightBanks * bank) {
     throw new Refused(`CDMA: a kernel group of ${group} bytes does not fit ${weightBanks} weight banks`);
   }
@@ -160,7 +171,7 @@ function mapOperands(plan: Plan, params: ConvParams): Partial<ConvParams> {
   const weightRam = CDMA.get('D_WEIGHT_RAM_TYPE', 'WEIGHT_RAM_TYPE');
   const weightAddress = plan.map(weights, params.weightBytes, 'read', weightRam);
   if (params.image === 0) {
-    const surfaces = Math.ceil(channels / plan.config.atom);
+    const surfaces = Math.ceil(channels / params.inputAtom);
     const shape = { width, height, surfaces, pixel: plan.config.atom };
     const { address: inputAddress } = plan.cube(input, shape, lineStride, surfaceStride, 'read', ram);
     return { inputAddress, weightAddress };
@@ -171,6 +182,11 @@ function mapOperands(plan: Plan, params: ConvParams): Partial<ConvParams> {
   if (layout.planes === 1) return { inputAddress, weightAddress };
   const second = address(CDMA.word(table.D_DAIN_ADDR_HIGH_1), CDMA.word(table.D_DAIN_ADDR_LOW_1));
   // U and V alternate in the second plane.
-  const inputAddress1 = plan.map(second, (height - 1) * lineStride1 + pixels * 2, 'read', ram);
+  const inputAddress1 = plan.map(
+    second,
+    (height - 1) * lineStride1 + pixels * 2 * layout.elementBytes,
+    'read',
+    ram,
+  );
   return { inputAddress, inputAddress1, weightAddress };
 }

@@ -42,7 +42,8 @@ export interface SdpShape {
   readonly width: number;
   readonly height: number;
   readonly channels: number;
-  /** 0 int8, 1 int16, 2 fp16: what comes out. */
+  /** 0 int8, 1 int16, 2 fp16: of the arithmetic, and what comes out. */
+  readonly precision: number;
   readonly output: number;
 }
 
@@ -94,7 +95,7 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
   for (const stage of stages) plan.writer.optional(stageLayout, stage, noStage);
   plan.writer.optional(lutLayout, stages[2].lut === 0 ? noLut : sdpLut(plan), noLut);
   plan.writer.block(cubeLayout, destination);
-  return { width, height, channels, output, destination };
+  return { width, height, channels, precision, output, destination };
 }
 
 /** What is read, computed and written. Refuses combinations that lead to no packing of atoms. */

@@ -1,0 +1,185 @@
+// Types of the kernel module's exports that the convolution uses. Contracts are in kernels/nvdla/conv-*.ts.
+// Not those of SDP, PDP and CDP: kernels.ts.
+
+export interface ConvKernels {
+  convFill(dst: number, value: number, count: number): void;
+  convFeatures(
+    src: number,
+    line: number,
+    surface: number,
+    step: number,
+    atom: number,
+    channels: number,
+    table: number,
+    y: number,
+    everyY: number,
+    height: number,
+    dst: number,
+    rowBytes: number,
+    lines: number,
+    pixels: number,
+    left: number,
+    right: number,
+    pad: number,
+  ): void;
+  convFeatures16(
+    src: number,
+    line: number,
+    surface: number,
+    step: number,
+    atom: number,
+    channels: number,
+    converter: number,
+    y: number,
+    everyY: number,
+    height: number,
+    dst: number,
+    rowBytes: number,
+    lines: number,
+    pixels: number,
+    left: number,
+    right: number,
+    pad: number,
+  ): void;
+  convConverter(
+    dst: number,
+    half: number,
+    signed: number,
+    scale: number,
+    shift: number,
+    precision: number,
+    offset0: number,
+    offset1: number,
+    offset2: number,
+    offset3: number,
+  ): void;
+  convConvert(at: number, count: number, converter: number, channels: number): void;
+  convElement16(src: number, step: number, channels: number, dst: number, count: number): void;
+  convTable(
+    dst: number,
+    enabled: number,
+    signed: number,
+    offset: number,
+    scale: number,
+    shift: number,
+    precision: number,
+  ): void;
+  convElement(src: number, step: number, table: number, channels: number, dst: number, count: number): void;
+  convPixels(
+    src: number,
+    elements: number,
+    channels: number,
+    order: number,
+    dst: number,
+    count: number,
+    signed: number,
+    offset0: number,
+    offset1: number,
+    offset2: number,
+    offset3: number,
+    scale: number,
+    shift: number,
+  ): number;
+  convPack(
+    dst: number,
+    table: number,
+    first: number,
+    last: number,
+    weights: number,
+    kernels: number,
+    atomicK: number,
+    atomicC: number,
+    channels: number,
+    rows: number,
+    columns: number,
+    joint: number,
+    rowBytes: number,
+    columnBytes: number,
+    flat: number,
+    maxRuns: number,
+    bytes: number,
+  ): number;
+  convTiles(
+    dst: number,
+    rows: number,
+    columns: number,
+    stepX: number,
+    stepY: number,
+    pixel: number,
+    outRow: number,
+  ): number;
+  convPanels(
+    table: number,
+    first: number,
+    panels: number,
+    a: number,
+    tiles: number,
+    lastTile: number,
+    out: number,
+    outSurface: number,
+    atom: number,
+    shift: number,
+  ): void;
+  convPanels16(
+    table: number,
+    first: number,
+    panels: number,
+    a: number,
+    tiles: number,
+    lastTile: number,
+    out: number,
+    outSurface: number,
+    atom: number,
+    shift: number,
+    largest: number,
+  ): number;
+  convLargest(at: number, count: number): number;
+  convSegments(
+    a: number,
+    rowBytes: number,
+    columnBytes: number,
+    atomicC: number,
+    channels: number,
+    rows: number,
+    columns: number,
+    joint: number,
+    lengths: number,
+    dst: number,
+  ): number;
+  convDot(
+    weights: number,
+    kernels: number,
+    atomicK: number,
+    segments: number,
+    lengths: number,
+    a: number,
+    out: number,
+    outSurface: number,
+    atom: number,
+    shift: number,
+  ): void;
+  convDotWide(
+    weights: number,
+    kernels: number,
+    atomicK: number,
+    segments: number,
+    lengths: number,
+    a: number,
+    out: number,
+    outSurface: number,
+    atom: number,
+    shift: number,
+    bytes: number,
+  ): number;
+  convLargestKernel(
+    weights: number,
+    kernels: number,
+    atomicK: number,
+    atomicC: number,
+    channels: number,
+    rows: number,
+    columns: number,
+    joint: number,
+    bytes: number,
+  ): number;
+}
