@@ -354,9 +354,9 @@ describe('NVDLA convolution', () => {
     });
   });
 
-  it('refuses pixel formats of more than 8 bits by number', () => {
+  it('refuses pixel formats of 10 bits and of several elements of 16 by number', () => {
     const p = layer({ image: 1 });
-    assert.throws(() => prepareConv(kernels, { ...p, pixelFormat: 3 }, SCRATCH), {
+    assert.throws(() => prepareConv(kernels, { ...p, pixelFormat: 6 }, SCRATCH), {
       code: 'EOPNOTSUPP',
       field: 'PIXEL_FORMAT',
     });
