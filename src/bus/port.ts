@@ -105,6 +105,22 @@ export interface RegisterStatus {
   readonly status: Modelled;
 }
 
+/** Bytes through one memory port. */
+export interface PortTraffic {
+  read: number;
+  write: number;
+}
+
+/** What one operation of a data path would take on silicon, as far as its model can tell. */
+export interface OperationCost {
+  /** Name of the engine that ran it. */
+  readonly unit: string;
+  /** Cycles of its busiest unit when memory never holds it up. */
+  readonly compute: number;
+  /** By memory port. */
+  readonly traffic: readonly [PortTraffic, PortTraffic];
+}
+
 /** A device model: the register-level front; engines do its data path. Synchronous, in the core's thread. */
 export interface VirtualDevice {
   /** Sizes of its windows in bytes, by index. */
@@ -115,6 +131,8 @@ export interface VirtualDevice {
   reset(): void;
   /** Every register and what is promised about it. For `accel info`. */
   registers(): RegisterStatus[];
+  /** Told about every operation that completed, by models that can say what it would take on silicon. */
+  onOperation?: ((cost: OperationCost) => void) | undefined;
 }
 
 /** How a large command becomes parts that threads compute side by side, with the same bytes in memory afterwards. */

@@ -132,7 +132,8 @@ describe('NVDLA registers', () => {
       all.find((entry) => entry.unit === unit && entry.register.name === name)?.status;
     assert.equal(statusOf('SDP', 'D_CVT_SHIFT'), 'modelled');
     assert.equal(statusOf('MCIF', 'CFG_RD_WEIGHT_0'), 'stored');
-    assert.equal(statusOf('CDMA', 'D_PERF_DAT_READ_STALL'), 'absent');
+    assert.equal(statusOf('CDMA', 'D_PERF_DAT_READ_STALL'), 'modelled');
+    assert.equal(statusOf('SDP', 'D_PERF_LUT_UFLOW'), 'absent');
     assert.equal(statusOf('BDMA', 'CFG_OP'), undefined);
   });
 });

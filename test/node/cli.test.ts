@@ -68,6 +68,23 @@ describe('accel run', () => {
     assert.ok(report.busy.some(({ engine, jobs }) => engine === 'conv' && jobs > 0));
   });
 
+  it('adds up what the operations would take on silicon, at a clock', async () => {
+    const silicon = async (clock: string): Promise<{ cycles: number; ns: number; operations: number }> => {
+      const { code, out } = await accel('run', resnet, '-i', cat, '--cycles', '--clock', clock, '--json');
+      assert.equal(code, 0);
+      return (JSON.parse(out) as { silicon: { cycles: number; ns: number; operations: number } }).silicon;
+    };
+    const fast = await silicon('1000');
+    const slow = await silicon('100');
+    // 12.5 million products on 2048 multipliers, of which layers of few channels fill a part.
+    assert.ok(slow.cycles >= 12.5e6 / 2048 && slow.cycles < 12.5e6 / 128);
+    // At a clock so slow memory holds nothing up; at a fast one it does.
+    assert.ok(fast.cycles > slow.cycles);
+    assert.equal(slow.ns, slow.cycles * 10);
+    assert.equal(fast.operations, slow.operations);
+    assert.match((await accel('run', resnet, '-i', cat, '--cycles')).out, /per inference at 1000 MHz/);
+  });
+
   it('gives the same results with engines in workers', async () => {
     const { code, out } = await accel('run', resnet, '-i', cat, '-k', '1', '--engines', 'worker');
     assert.equal(code, 0);

@@ -1,6 +1,7 @@
 // BDMA's registers beyond storage: a queue of copies, launched in batches of group 0 or 1, and their status.
 // Not a unit with register groups, and not the copying: engine/move.ts. Fact sheet sections 1.3, 2.9.
-import type { RegisterMap } from '../../hw/nvdla/config.js';
+import type { NvdlaConfig, RegisterMap } from '../../hw/nvdla/config.js';
+import { stallCycles, type Stream } from './cycles.js';
 import { copyLayout, cubeLayout, operation } from './engine/command.js';
 import { address, type Plan } from './plan/plan.js';
 import type { Unit, UnitHandler } from './unit.js';
@@ -40,6 +41,9 @@ export interface BdmaOptions {
   submit(write: (plan: Plan) => void, done: () => void): void;
   /** The group's interrupt is due. */
   complete(group: 0 | 1): void;
+  /** Told what a launch that is over moved. */
+  account(streams: readonly Stream[]): void;
+  readonly config: NvdlaConfig;
   guestError(text: string): void;
 }
 
@@ -120,6 +124,20 @@ export class Bdma {
     this.#next();
   }
 
+  /** Stalls of a launch that is over, when they are counted. */
+  #count(launch: Launch): void {
+    const { config } = this.#options;
+    const unit = this.#options.unit();
+    const streams = streamsOf(launch, config.cvsram);
+    if (unit.get('CFG_STATUS', 'STALL_COUNT_EN') !== 0) {
+      const stalls = new Map<string, number>();
+      for (const stream of streams)
+        stalls.set(stream.stall, (stalls.get(stream.stall) ?? 0) + stallCycles(config, stream));
+      for (const [register, cycles] of stalls) unit.set(register as keyof BdmaUnit['table'], cycles);
+    }
+    this.#options.account(streams);
+  }
+
   #next(): void {
     const launch = this.#running ? undefined : this.#launched.shift();
     if (launch === undefined) return;
@@ -129,11 +147,25 @@ export class Bdma {
       () => {
         this.#running = false;
         this.#busy[launch.group] = false;
+        this.#count(launch);
         this.#options.complete(launch.group);
         this.#next();
       },
     );
   }
+}
+
+/** What copies read and write, for the counters of their group. */
+function streamsOf({ copies, group }: Launch, cvsram: boolean): Stream[] {
+  const port = (ramType: number): 0 | 1 => (ramType === 0 && cvsram ? 1 : 0);
+  return copies.flatMap(({ bytes, lines, surfaces, sourceRam, destinationRam }): Stream[] => {
+    const moved = bytes * lines * surfaces;
+    const stall = (access: string): string => `STATUS_GRP${group}_${access}_STALL`;
+    return [
+      { unit: 'BDMA', port: port(sourceRam), access: 'read', bytes: moved, stall: stall('READ') },
+      { unit: 'BDMA', port: port(destinationRam), access: 'write', bytes: moved, stall: stall('WRITE') },
+    ];
+  });
 }
 
 function write(plan: Plan, copies: readonly Copy[]): void {

@@ -14,6 +14,7 @@ import {
 } from '../../hw/nvdla/config.js';
 import { Bdma } from './bdma.js';
 import { cfgrom } from './cfgrom.js';
+import { computeCycles, copyCycles, costOf, latencyCycles, stallCycles, streamsOf } from './cycles.js';
 import { cubeLayout, CommandWriter, operation, resultWord } from './engine/command.js';
 import { BAND_BYTES } from './engine/index.js';
 import { Glb } from './glb.js';
@@ -27,11 +28,10 @@ import { planRubik } from './plan/rubik.js';
 import { feedsPdp, needsRdma, planSdp, planSdpSource, type SdpShape } from './plan/sdp.js';
 import { Unit, type UnitHandler } from './unit.js';
 
-/** Registers inside the grouped units that read as zero: nothing counts cycles, or sees NaNs, here. */
-const counter = /^(D_PERF_(?!ENABLE)|D_(NAN|INF)_|D_STATUS_(NAN|INF)_|D_OUT_SATURATION$)/;
-/** Registers that are kept and change nothing: arbitration, performance switches, spare bits, timing of fetches. */
-const kept =
-  /^(CFG_(RD|WR)_WEIGHT|CFG_OUTSTANDING|S_ARBITER|D_PERF_ENABLE|D_CYA|D_FETCH_GRAIN|D_RELEASE|D_RESERVED|D_PRA)/;
+/** Registers inside the grouped units that read as zero: nobody counts NaNs or hits of tables here. */
+const counter = /^(D_PERF_(LUT|OUT)|D_(NAN|INF)_|D_STATUS_(NAN|INF)_|D_OUT_SATURATION$)/;
+/** Registers that are kept and change nothing: arbitration, spare bits, timing of fetches. */
+const kept = /^(CFG_(RD|WR)_WEIGHT|CFG_OUTSTANDING|S_ARBITER|D_CYA|D_FETCH_GRAIN|D_RELEASE|D_RESERVED|D_PRA)/;
 /**
  * Cycles that a register access takes, in the one place where it matters: after reset the convolution buffer is cleared, an
  * entry per cycle, and a guest that looks at once sees that it is not done (findings.md).
@@ -53,6 +53,7 @@ const raises: Partial<Record<UnitName, readonly number[]>> = {
 
 export class NvdlaDevice implements VirtualDevice {
   readonly windows = [CSB_SIZE];
+  onOperation: VirtualDevice['onOperation'];
   readonly config: NvdlaConfig;
   readonly #port: DevicePort;
   readonly #units: Units;
@@ -85,6 +86,8 @@ export class NvdlaDevice implements VirtualDevice {
       unit: () => this.#units.BDMA,
       submit: (write, done) => this.#submit('bdma', undefined, write, done),
       complete: (group) => this.#glb.complete(interruptBit.BDMA + group),
+      account: (streams) => this.onOperation?.(costOf('bdma', copyCycles(config, streams), streams)),
+      config,
       guestError: (text) => port.guestError(text),
     });
     const entries = config.cbuf.banks * config.cbuf.entriesPerBank;
@@ -270,7 +273,7 @@ export class NvdlaDevice implements VirtualDevice {
   /** Starts one operation of armed units. One that cannot be stays armed and running, as hardware would hang. */
   #launch(engine: EngineName, units: readonly Unit[], write: (plan: Plan) => void): void {
     for (const unit of units) unit.running = true;
-    this.#submit(engine, units, write, (result) => this.#complete(units, result));
+    this.#submit(engine, units, write, (result) => this.#complete(engine, units, result));
   }
 
   /**
@@ -317,7 +320,8 @@ export class NvdlaDevice implements VirtualDevice {
     });
   }
 
-  #complete(units: readonly Unit[], result: Int32Array): void {
+  #complete(engine: EngineName, units: readonly Unit[], result: Int32Array): void {
+    this.#account(engine, units);
     for (const unit of units) {
       if (unit.name === 'SDP') this.#units.SDP.set('D_STATUS', result[resultWord.unequal]);
       if (unit.name === 'CACC') this.#units.CACC.set('D_OUT_SATURATION', result[resultWord.saturated]);
@@ -325,6 +329,22 @@ export class NvdlaDevice implements VirtualDevice {
       for (const bit of raises[unit.name] ?? []) this.#glb.complete(bit + group);
     }
     this.#start();
+  }
+
+  /** Performance counters of the units that have them switched on, and the cost for who wants it. */
+  #account(engine: EngineName, units: readonly Unit[]): void {
+    const counting = units.filter(
+      (unit) => 'D_PERF_ENABLE' in unit.table && (unit.word(unit.table['D_PERF_ENABLE']) & 1) !== 0,
+    );
+    if (counting.length === 0 && this.onOperation === undefined) return;
+    const { config } = this;
+    const streams = streamsOf(config, this.#units, units);
+    for (const stream of streams) {
+      const unit = counting.find(({ name }) => name === stream.unit);
+      unit?.set(stream.stall, stallCycles(config, stream));
+      if (stream.latency !== undefined) unit?.set(stream.latency, latencyCycles(config, stream));
+    }
+    this.onOperation?.(costOf(engine, computeCycles(config, this.#units, units), streams));
   }
 }
 

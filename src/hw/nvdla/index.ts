@@ -2,3 +2,4 @@
 // No behaviour.
 export * from './config.js';
 export * from './descriptors.js';
+export * from './performance.js';

@@ -83,6 +83,8 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
       .option('--output <file>', "write a loadable's output as a DIMG file")
       .option('--mean <numbers>', "by commas: taken off a picture for a loadable's half input", numbers)
       .option('--normalize <number>', 'what the difference is divided by', number)
+      .option('--cycles', 'what the run would take on silicon, where the device model can say')
+      .option('--clock <MHz>', 'the clock that --cycles is for', positive, 1000)
       .addOption(engines())
       .addOption(fallback())
       .addOption(staging())

@@ -32,6 +32,7 @@ import type { DispatchTimes } from '../../runtime/index.js';
 import { readFile } from '../input/load.js';
 import { loadPixels } from '../input/pixels.js';
 import { columns } from './columns.js';
+import { Costs, type CostReport } from './costs.js';
 import { time } from './format.js';
 import { inferences } from './input-files.js';
 import { UsageError, type CommandIo } from './io.js';
@@ -73,9 +74,13 @@ export async function runLoadable(
     if (options[name] !== undefined)
       throw new UsageError(`--${name} is for models; ${path} is compiled already`);
   const loadable = read(path);
-  using target = await openFor(loadable, path, options.device, { ...options, ...hooks });
+  const costs = options.cycles === true ? new Costs() : undefined;
+  using target = await openFor(loadable, path, options.device, {
+    ...options,
+    ...(costs?.hooks(hooks) ?? hooks),
+  });
   try {
-    await inferAll(path, loadable, target, options, io);
+    await inferAll(path, loadable, target, options, io, costs);
   } finally {
     await target.file.close();
   }
@@ -87,6 +92,7 @@ async function inferAll(
   target: Target,
   options: RunOptions,
   io: CommandIo,
+  costs: Costs | undefined,
 ): Promise<void> {
   await using loaded = await LoadedLoadable.load(target.file, loadable, target.clock);
   const jobs =
@@ -115,8 +121,11 @@ async function inferAll(
     });
   }
   const report = { path, target, loadable, results, busy: await target.usage() };
-  if (options.json === true) printJson(report, io);
-  else print(report, io);
+  if (options.json === true) printJson({ ...report, silicon: costs?.report(options.clock, jobs.length) }, io);
+  else {
+    print(report, io);
+    if (costs !== undefined) io.out(`\n${costs.text(options.clock, jobs.length, io)}`);
+  }
 }
 
 /** @throws AccelError with the file's name */
@@ -256,9 +265,10 @@ interface Report {
   readonly loadable: Loadable;
   readonly results: readonly Result[];
   readonly busy: readonly TargetUsage[];
+  readonly silicon?: CostReport | undefined;
 }
 
-function printJson({ path, target, loadable, results, busy }: Report, io: CommandIo): void {
+function printJson({ path, target, loadable, results, busy, silicon }: Report, io: CommandIo): void {
   const report = {
     loadable: path,
     device: { board: target.name, node: target.node, driver: target.driver },
@@ -266,6 +276,8 @@ function printJson({ path, target, loadable, results, busy }: Report, io: Comman
     results,
     tasks: tasksOf(loadable),
     busy,
+    // Undefined is not printed.
+    silicon,
   };
   io.out(`${JSON.stringify(report, undefined, 2)}\n`);
 }

@@ -7,6 +7,7 @@ import type { DispatchTimes, MLPlacement } from '../../runtime/index.js';
 import { loadInput, type InputArray } from '../input/load.js';
 import type { EngineKind } from '../system.js';
 import { columns } from './columns.js';
+import { Costs, type CostReport } from './costs.js';
 import { bar, count, percent, time } from './format.js';
 import { inferences } from './input-files.js';
 import { UsageError, type CommandIo } from './io.js';
@@ -32,6 +33,9 @@ export interface RunOptions {
   readonly fallback?: 'host' | 'forbid';
   readonly staging?: boolean;
   readonly json?: boolean;
+  readonly cycles?: boolean;
+  /** MHz. */
+  readonly clock: number;
 }
 
 /** One inference of a run. */
@@ -54,8 +58,15 @@ export async function run(
   }
   for (const name of ['output', 'mean', 'normalize'] as const)
     if (options[name] !== undefined) throw new UsageError(`--${name} is for loadables; ${model} is a model`);
+  const costs = options.cycles === true ? new Costs() : undefined;
   await using session = await Session.open(
-    { ...options, model, import: importOptions(options), calibrationFiles: options.calibrate, ...hooks },
+    {
+      ...options,
+      model,
+      import: importOptions(options),
+      calibrationFiles: options.calibrate,
+      ...(costs?.hooks(hooks) ?? hooks),
+    },
     io,
   );
   const jobs = inferences(options.input ?? [], session.inputs);
@@ -78,8 +89,12 @@ export async function run(
     });
   }
   const busy = await session.target.usage();
-  if (options.json === true) printJson(model, session, results, busy, io);
-  else print(model, session, results, busy, io);
+  if (options.json === true)
+    printJson(model, session, results, busy, io, costs?.report(options.clock, jobs.length));
+  else {
+    print(model, session, results, busy, io);
+    if (costs !== undefined) io.out(`\n${costs.text(options.clock, jobs.length, io)}`);
+  }
 }
 
 /** `--dim NAME=SIZE` and `--constant NAME=NUMBER`. */
@@ -113,6 +128,7 @@ function printJson(
   results: readonly RunResult[],
   busy: readonly TargetUsage[],
   io: CommandIo,
+  silicon?: CostReport,
 ): void {
   const { target, graph } = session;
   io.out(
@@ -127,6 +143,8 @@ function printJson(
         layers: graph.layers(),
         buildNs: graph.buildTimes,
         busy,
+        // Undefined is not printed.
+        silicon,
       },
       undefined,
       2,

@@ -42,7 +42,7 @@ export interface TargetOptions {
 export async function openTarget(name: string | undefined, options: TargetOptions): Promise<Target> {
   if (name?.startsWith('/') !== true) return virtualTarget(name, options);
   if (options.onSystem !== undefined)
-    throw new UsageError(`${name} cannot be traced: only devices of this process can`);
+    throw new UsageError(`${name} cannot be traced or estimated: only devices of this process can`);
   return kernelTarget(name);
 }
 
