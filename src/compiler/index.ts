@@ -5,3 +5,4 @@ export * from './targets/index.js';
 export { importOnnx, type ImportOptions } from './onnx/import.js';
 export * from './passes/index.js';
 export * from './quantize/index.js';
+export * from './loadable/index.js';

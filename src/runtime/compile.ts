@@ -61,10 +61,22 @@ export async function loadOnnx(
   options: LoadOptions = {},
 ): Promise<MLGraph> {
   const start = context.ticks.now();
+  return buildGraph(context, imported(bytes, options), options, start);
+}
+
+function imported(bytes: Uint8Array, options: LoadOptions): Graph {
   options.onProgress?.('importing');
   const graph = importOnnx(bytes, options.import);
   if (options.name !== undefined) graph.name = options.name;
-  return buildGraph(context, graph, options, start);
+  return graph;
+}
+
+/**
+ * An ONNX file as a program for a target, without a device: `nvdla:nv_large`.
+ * @throws AccelError as loadOnnx
+ */
+export function compileOnnx(bytes: Uint8Array, target: string, options: LoadOptions = {}): CompiledProgram {
+  return compileGraph(imported(bytes, options), target, options);
 }
 
 /** Compiles and loads a graph. The graph is the compiler's from now on. */
@@ -74,6 +86,12 @@ export async function buildGraph(
   options: BuildOptions,
   start = context.ticks.now(),
 ): Promise<MLGraph> {
+  const program = compileGraph(graph, context.target, options);
+  options.onProgress?.('loading');
+  return MLGraph.load(context, program, context.ticks.now() - start);
+}
+
+function compileGraph(graph: Graph, target: string, options: BuildOptions): CompiledProgram {
   refuseOpaque(graph.nodes);
   optimize(graph);
   if (isFloat(graph)) {
@@ -82,10 +100,9 @@ export async function buildGraph(
     if (samples.length > 0) quantize(graph, samples, options.quantize);
   }
   options.onProgress?.('compiling');
-  const program = compile(graph, context.target);
+  const program = compile(graph, target);
   if (options.fallback === 'forbid') forbidHost(program);
-  options.onProgress?.('loading');
-  return MLGraph.load(context, program, context.ticks.now() - start);
+  return program;
 }
 
 /** Whether there is arithmetic in floats that integers could do: a device of integers then has nothing to run. */

@@ -8,6 +8,7 @@ export * from './context.js';
 export * from './graph.js';
 export * from './host-executor.js';
 export * from './limits.js';
+export * from './loadable/index.js';
 export * from './operand.js';
 export type { MLPlacement } from './placement.js';
 export * from './stats.js';

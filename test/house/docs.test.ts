@@ -45,7 +45,10 @@ describe('the documents', () => {
     const skip =
       absent !== undefined && !existsSync(join(root, absent)) ? `needs ${absent}, which is not here` : false;
     it(`${document}: ${text}`, { skip }, () => {
-      const [npx, name, ...args] = text.replace('job.json', join(folder, 'job.json')).split(' ');
+      // What commands write goes to the folder, and is read from there.
+      const [npx, name, ...args] = text
+        .split(' ')
+        .map((word) => (/^(job\.json|mnist\..+)$/.test(word) ? join(folder, word) : word));
       assert.deepEqual([npx, name], ['npx', 'accel'], 'a command this test knows how to run');
       const run = spawnSync(process.execPath, [join(root, 'dist/src/node/cli/main.js'), ...args], {
         cwd: root,

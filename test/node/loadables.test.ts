@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { configsFor, readLoadable } from '../../src/compiler/loadable/index.js';
 import { cli } from '../../src/node/cli/cli.js';
+import { MODELS_FOLDER } from '../../src/node/input/sidecar.js';
 import { readDimg } from '../../src/runtime/loadable/index.js';
 import { FLATBUFS, vendorLoadables } from '../support/loadables.js';
 import { needsShared, shared } from '../support/shared.js';
@@ -20,6 +21,54 @@ async function accel(...args: string[]): Promise<{ code: number; out: string; er
   const code = await cli(args, io);
   return { code, out: io.stdout, err: io.stderr };
 }
+
+describe('accel compile', () => {
+  const mnist = join(MODELS_FOLDER, 'mnist-8.onnx');
+  const seven = join(MODELS_FOLDER, 'samples/digits/seven.pgm');
+
+  it('writes a loadable and its inputs, which accel run takes', async () => {
+    const output = join(folder, 'mnist.nvdla');
+    const { code, out, err } = await accel(
+      ...['compile', mnist, '--device', 'nvdla:nv_small', '-o', output, '--input', seven],
+    );
+    assert.equal(err, '');
+    assert.equal(code, 0);
+    assert.match(out, /mnist\.nvdla: [\d.]+ KiB, \d+ layers for nvdla:nv_small/);
+    assert.match(out, /input +Input3 +\[1,1,28,28\]\noutput +Plus214_Output_0 +\[1,10,1,1\]/);
+    const run = await accel('run', output, '--input', join(folder, 'mnist.Input3.dimg'), '--top', '1');
+    assert.equal(run.code, 0);
+    assert.match(run.out, /-> Plus214_Output_0, int8 \[1,10,1,1\]\n7 +\d+\n/);
+  });
+
+  it('says in JSON what is in the file', async () => {
+    const output = join(folder, 'resnet.nvdla');
+    const model = join(MODELS_FOLDER, 'resnet8-cifar10-int8-qdq.onnx');
+    const { code, out } = await accel('compile', model, '-o', output, '--json');
+    assert.equal(code, 0);
+    const report = JSON.parse(out) as { target: string; bytes: number; left: string[] };
+    assert.equal(report.target, 'nvdla:nv_large');
+    assert.equal(report.bytes, readFileSync(output).length);
+    assert.equal(report.left.length, 2);
+  });
+
+  const failures: readonly [string, string[], RegExp][] = [
+    ['a target that is none', [mnist, '-o', 'x', '-d', 'nvdla:nv_tiny'], /no target nvdla:nv_tiny/],
+    ['no file to write to', [mnist], /required option '-o, --output <file>'/],
+    [
+      'a folder that is not there',
+      [mnist, '-o', join(folder, 'no/x.nvdla')],
+      /ENOENT: .*x\.nvdla: cannot be written/,
+    ],
+    ['what no loadable can hold', [mnist, '-o', 'x', '-d', 'nvdla:nv_medium_512'], /EOPNOTSUPP.*16 bytes/],
+  ];
+  for (const [name, args, message] of failures)
+    it(`refuses ${name} in one line`, async () => {
+      const { code, err } = await accel('compile', ...args);
+      assert.notEqual(code, 0);
+      assert.match(err, message);
+      assert.match(err, /^accel: [^\n]*\n$/);
+    });
+});
 
 describe("the vendor's loadables on the command line", needsShared(KMD), () => {
   const conv = join(shared(FLATBUFS) ?? '', 'CONV/CONV_D_L0_0_small_fbuf');

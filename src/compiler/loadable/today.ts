@@ -1,7 +1,7 @@
 // Loadables of older compilers in today's layout: data cubes without an offset, operations of the emulator without scales.
 // Source: fact sheet sections 5 and 8. The driver, like the kernel's, reads today's layout only. Not a check of what it converts.
 import { AccelError } from '../../base/errors.js';
-import { DataCube, DataCubeV0, OpType, SURFACE_BYTES } from '../../hw/nvdla/index.js';
+import { DataCube, DataCubeV0, SURFACE_BYTES, surfaceCubes } from '../../hw/nvdla/index.js';
 import { type Content, Contents } from './contents.js';
 import {
   EMU_BUFFER_BYTES,
@@ -19,13 +19,11 @@ import { Interface, type Loadable, type RelocListEntry, type TaskListEntry } fro
 import { versionText } from './read.js';
 import { dlaTask, emuTask } from './tasks.js';
 
-/** Minor versions of DLA descriptors (the major one is 0): the first and last with short cubes, and today's. */
-const DLA_VERSIONS = { first: 10, lastOld: 11, today: { major: 0, minor: 12, sub_minor: 3 } } as const;
-
-/** Data cubes at the start of a surface descriptor, by op_type. */
-const cubes: readonly number[] = Object.entries(OpType)
-  .sort(([, a], [, b]) => a - b)
-  .map(([name]) => ({ BDMA: 0, CONV: 5, SDP: 5, PDP: 2, CDP: 2, RUBIK: 2 })[name as keyof typeof OpType]);
+/** Of today's DLA descriptors (dla_fw_version.h). */
+export const DLA_VERSION = { major: 0, minor: 12, sub_minor: 3 } as const;
+/** Minor versions of the first and last descriptors with short cubes that are known. */
+const FIRST_OLD = 10;
+const LAST_OLD = 11;
 
 /** A run of memory that was rewritten: where a byte of it is now, relative to the run's new start. */
 interface Moved {
@@ -95,7 +93,7 @@ class Rewriter {
       blobs: loadable.blobs.map((blob) => ({
         ...blob,
         data: this.#data.get(blob.name) ?? blob.data,
-        version: this.#versions.has(blob.name) ? DLA_VERSIONS.today : blob.version,
+        version: this.#versions.has(blob.name) ? DLA_VERSION : blob.version,
       })),
       memory_list: loadable.memory_list.map((memory) => {
         const grown = memory.contents.map(
@@ -118,19 +116,19 @@ class Rewriter {
 function convertDla(contents: Contents, task: TaskListEntry, rewritten: Rewriter): void {
   const { network, surfaces, types } = dlaTask(contents, task);
   const { version } = network.blob;
-  const { first, lastOld, today } = DLA_VERSIONS;
-  if (version.major !== today.major || version.minor < first || version.minor > today.minor)
+  const { major, minor } = DLA_VERSION;
+  if (version.major !== major || version.minor < FIRST_OLD || version.minor > minor)
     throw new AccelError('EOPNOTSUPP', {
       field: `blob "${network.blob.name}": version`,
-      reason: `${versionText(version)} of DLA descriptors; ${today.major}.${first} to ${today.major}.${today.minor} are known`,
+      reason: `${versionText(version)} of DLA descriptors; ${major}.${FIRST_OLD} to ${major}.${minor} are known`,
     });
-  if (version.minor > lastOld || types.length === 0) return;
+  if (version.minor > LAST_OLD || types.length === 0) return;
   const old = surfaces.bytes;
   const bytes = new Uint8Array(old.length);
   types.forEach((type, i) => {
     const record = old.subarray(i * SURFACE_BYTES, (i + 1) * SURFACE_BYTES);
     const target = i * SURFACE_BYTES;
-    const count = cubes[type]!;
+    const count = surfaceCubes[type]!;
     for (let cube = 0; cube < count; cube++) {
       const value = DataCubeV0.from(record, cube * DataCubeV0.size);
       DataCube.put(bytes, { ...value, offset: 0 }, target + cube * DataCube.size);
@@ -143,7 +141,9 @@ function convertDla(contents: Contents, task: TaskListEntry, rewritten: Rewriter
   });
   rewritten.replace(surfaces, bytes, (offset) => {
     const within = offset % SURFACE_BYTES;
-    return offset - within + movedInSurface(within, cubes[types[Math.floor(offset / SURFACE_BYTES)]!]!);
+    return (
+      offset - within + movedInSurface(within, surfaceCubes[types[Math.floor(offset / SURFACE_BYTES)]!]!)
+    );
   });
   rewritten.raise(network);
   rewritten.raise(surfaces);

@@ -308,6 +308,9 @@ export const BdmaSurfaceDesc = struct(
   { bytes: 644, pack },
 );
 
+/** Data cubes that a surface descriptor begins with, by op_type. */
+export const surfaceCubes: readonly number[] = [0, 5, 5, 2, 2, 2];
+
 /** Integer tables hold s16 entries; slopes are {scale, shift} (fp16: the bits of a half in `scale`). */
 const LutSlope = struct('dla_slope', { scale: s16, shift: s8, reserved: u8 }, { bytes: 4, pack });
 

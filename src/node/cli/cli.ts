@@ -3,6 +3,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_BOARD } from '../system.js';
 import { addCheck } from './check.js';
+import { compileModel, type CompileOptions } from './compile.js';
 import { addConform } from './conform.js';
 import { addFault } from './fault.js';
 import { addFuzz } from './fuzz.js';
@@ -93,6 +94,20 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
   program.addCommand(
     runCommand().action(async (model: string, options: RunOptions) => run(model, options, io)),
   );
+
+  program
+    .command('compile')
+    .description('compile an ONNX model to a loadable, the file that runtimes of NVDLA take')
+    .argument('<model>', 'ONNX file; NAME.accel.json beside it says how inputs are prepared')
+    .requiredOption('-o, --output <file>', 'the loadable: NAME.nvdla')
+    .addOption(device())
+    .option('-i, --input <file...>', 'files to write as DIMG inputs beside the loadable')
+    .option('-c, --calibrate <file...>', "inputs to quantise a float model with, instead of the sidecar's")
+    .option('--dim <name=size...>', 'sizes of symbolic dimensions')
+    .option('--constant <name=number...>', 'int64 scalar inputs that are known now')
+    .addOption(fallback())
+    .addOption(json())
+    .action((model: string, options: CompileOptions) => compileModel(model, options, io));
 
   program
     .command('ls')

@@ -1,5 +1,6 @@
-// Which of the files that a command line names is for which input of a model.
+// What a command line says of a model's inputs: which file is for which, and what is known when it is compiled.
 // Not reading them: node/input does.
+import type { ImportOptions } from '../../compiler/index.js';
 import type { InputDescriptor } from '../input/load.js';
 import { UsageError } from './io.js';
 
@@ -30,4 +31,25 @@ export function inferences(
   if (names.some((name) => !(name in job)))
     throw new UsageError(`an input is given twice; the model takes ${wanted}`);
   return [job];
+}
+
+export interface ImportArguments {
+  readonly dim?: readonly string[];
+  readonly constant?: readonly string[];
+}
+
+/** `--dim NAME=SIZE` and `--constant NAME=NUMBER`. */
+export function importOptions({ dim = [], constant = [] }: ImportArguments): ImportOptions {
+  const pairs = (list: readonly string[], option: string): [string, number][] =>
+    list.map((text) => {
+      const [, name, value] = /^(.+)=(-?\d+)$/.exec(text) ?? [];
+      if (name === undefined) throw new UsageError(`${option} ${text}: NAME=NUMBER is needed`);
+      return [name, Number(value)];
+    });
+  return {
+    dimensions: Object.fromEntries(pairs(dim, '--dim')),
+    constants: Object.fromEntries(
+      pairs(constant, '--constant').map(([name, value]) => [name, BigInt64Array.of(BigInt(value))]),
+    ),
+  };
 }

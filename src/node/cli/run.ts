@@ -2,25 +2,22 @@
 // Not a benchmark: times are of this run, with everything that happened in it.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { ImportOptions } from '../../compiler/index.js';
 import type { DispatchTimes, MLPlacement } from '../../runtime/index.js';
 import { loadInput, type InputArray } from '../input/load.js';
 import type { EngineKind } from '../system.js';
 import { columns } from './columns.js';
 import { Costs, type CostReport } from './costs.js';
 import { bar, count, percent, time } from './format.js';
-import { inferences } from './input-files.js';
+import { importOptions, type ImportArguments, inferences } from './input-files.js';
 import { UsageError, type CommandIo } from './io.js';
 import { isLoadable, runLoadable } from './run-loadable.js';
 import { interpret, type OutputResult } from './results.js';
 import { Session, type SessionOptions } from './session.js';
 import type { TargetUsage } from './target.js';
 
-export interface RunOptions {
+export interface RunOptions extends ImportArguments {
   readonly input?: readonly string[];
   readonly device?: string;
-  readonly dim?: readonly string[];
-  readonly constant?: readonly string[];
   readonly calibrate?: readonly string[];
   readonly top: number;
   readonly out?: string;
@@ -95,22 +92,6 @@ export async function run(
     print(model, session, results, busy, io);
     if (costs !== undefined) io.out(`\n${costs.text(options.clock, jobs.length, io)}`);
   }
-}
-
-/** `--dim NAME=SIZE` and `--constant NAME=NUMBER`. */
-function importOptions({ dim = [], constant = [] }: RunOptions): ImportOptions {
-  const pairs = (list: readonly string[], option: string): [string, number][] =>
-    list.map((text) => {
-      const [, name, value] = /^(.+)=(-?\d+)$/.exec(text) ?? [];
-      if (name === undefined) throw new UsageError(`${option} ${text}: NAME=NUMBER is needed`);
-      return [name, Number(value)];
-    });
-  return {
-    dimensions: Object.fromEntries(pairs(dim, '--dim')),
-    constants: Object.fromEntries(
-      pairs(constant, '--constant').map(([name, value]) => [name, BigInt64Array.of(BigInt(value))]),
-    ),
-  };
 }
 
 function save(folder: string, outputs: Readonly<Record<string, InputArray>>, prefix: string): void {

@@ -2,7 +2,6 @@
 // Not a command: run, trace and verify use it.
 import { basename } from 'node:path';
 import { AccelError } from '../../base/errors.js';
-import type { ImportOptions } from '../../compiler/index.js';
 import {
   createContext,
   loadOnnx,
@@ -11,34 +10,16 @@ import {
   type MLGraph,
 } from '../../runtime/index.js';
 import { createHost } from '../host/index.js';
-import {
-  arrayOf,
-  calibrationInputs,
-  loadInput,
-  readFile,
-  type InputArray,
-  type InputDescriptor,
-} from '../input/load.js';
+import { arrayOf, readFile, type InputArray, type InputDescriptor } from '../input/load.js';
 import { sidecarFor, type Sidecar } from '../input/sidecar.js';
+import { compilation, type CompilationOptions } from './compilation.js';
 import type { CommandIo } from './io.js';
-import { UsageError } from './io.js';
 import { Progress } from './progress.js';
 import { openTarget, type Target, type TargetOptions } from './target.js';
 
-/** Most pictures that calibration uses; more add little and cost time. */
-const CALIBRATION_INPUTS = 32;
-
-export interface SessionOptions extends TargetOptions {
-  readonly model: string;
+export interface SessionOptions extends TargetOptions, CompilationOptions {
   /** Board name, accelN, or the path of a node of the kernel. Default nvdla:nv_large. */
   readonly device?: string | undefined;
-  readonly fallback?: 'host' | 'forbid' | undefined;
-  /** Files to calibrate a float model with, instead of those its sidecar names. */
-  readonly calibrationFiles?: readonly string[] | undefined;
-  /** Calibration inputs for a float model whose sidecar names none. */
-  readonly calibration?: ((inputs: readonly InputDescriptor[]) => Record<string, InputArray>[]) | undefined;
-  /** Sizes of symbolic dimensions, and inputs that are known now. */
-  readonly import?: ImportOptions | undefined;
 }
 
 export interface Inference {
@@ -78,21 +59,11 @@ export class Session implements AsyncDisposable {
       });
       using progress = new Progress(io, `compiling ${basename(options.model)} for ${target.name}`);
       let calibrated: number | undefined;
-      const graph = await loadOnnx(context, bytes, {
-        name: basename(options.model),
-        fallback: options.fallback ?? 'host',
-        ...(options.import === undefined ? {} : { import: options.import }),
-        calibration: (inputs) => {
-          progress.step('calibrating');
-          let samples = samplesOf(options.calibrationFiles ?? [], inputs, sidecar);
-          if (samples.length === 0 && sidecar !== undefined)
-            samples = calibrationInputs(sidecar, inputs, CALIBRATION_INPUTS);
-          if (samples.length === 0) samples = options.calibration?.(inputs) ?? [];
-          calibrated = samples.length;
-          return samples;
-        },
-        onProgress: (stage) => progress.step(stage, stage === 'quantising'),
-      });
+      const graph = await loadOnnx(
+        context,
+        bytes,
+        compilation(options, sidecar, progress, (count) => (calibrated = count)),
+      );
       return new Session({ target, sidecar, context, graph, calibrated });
     } catch (error) {
       await (context?.destroy() ?? target.file.close());
@@ -141,16 +112,4 @@ export class Session implements AsyncDisposable {
       this.target[Symbol.dispose]();
     }
   }
-}
-
-/** One sample per file; only for models of one input. */
-function samplesOf(
-  files: readonly string[],
-  inputs: readonly InputDescriptor[],
-  sidecar: Sidecar | undefined,
-): Record<string, InputArray>[] {
-  const [input] = inputs;
-  if (files.length > 0 && (input === undefined || inputs.length > 1))
-    throw new UsageError(`calibration files are for models of one input, this has ${inputs.length}`);
-  return files.map((file) => ({ [input!.name]: loadInput(file, input!, sidecar) }));
 }
