@@ -1,5 +1,5 @@
 /* Calls on descriptors: ioctl, mmap, read, write, close.
- * Not poll, dup, fcntl, munmap, lseek: our descriptors are the kernel's own, those work by themselves.
+ * Not dup, fcntl, munmap, lseek: our descriptors are the kernel's own, those work by themselves.
  */
 #include "preload.h"
 #include <errno.h>

@@ -376,11 +376,24 @@ static int open_fdinfo(const char *path, int flags) {
   return file;
 }
 
+/* The node that what is an open file of, as the path it was opened by. */
+static size_t node_path(const struct identity *what, char *out, size_t room) {
+  const char *form = what->major == 261 ? "/dev/accel/accel%u" : what->minor >= 128 ? "/dev/dri/renderD%u" : "/dev/dri/card%u";
+  return snprintf(out, room, form, what->minor);
+}
+
 /* A descriptor when path is ours, -1 when opening it failed, -2 when it is none of ours. */
 static int try_open(int at, const char *name, int flags) {
   char path[PATH_ROOM];
   if (path_is_ours(at, name, path)) return path_open(path, flags);
   if (!name || !wire_is_up()) return -2;
+  struct identity what;
+  int again = strncmp(name, "/proc/", 6) ? -1 : proc_number(name, "fd");
+  /* What the kernel does with a device file: the node is opened a second time. */
+  if (again >= 0 && identify(again, NULL, &what) && what.kind == WIRE_KIND_NODE) {
+    node_path(&what, path, sizeof path);
+    return path_open(path, flags);
+  }
   int kept = errno;
   int fd = open_fdinfo(name, flags);
   errno = kept;
@@ -601,11 +614,8 @@ static ssize_t read_link(int at, const char *name, char *out, size_t room) {
     int fd = name && wire_is_up() && !strncmp(name, "/proc/", 6) ? proc_number(name, "fd") : -1;
     if (fd < 0) return -2;
     if (tree_path(fd, target, &folder)) length = strlen(target);
-    else if (identify(fd, NULL, &what) && what.kind == WIRE_KIND_NODE) {
-      length = what.major == 261   ? snprintf(target, sizeof target, "/dev/accel/accel%u", what.minor)
-               : what.minor >= 128 ? snprintf(target, sizeof target, "/dev/dri/renderD%u", what.minor)
-                                   : snprintf(target, sizeof target, "/dev/dri/card%u", what.minor);
-    } else return -2;
+    else if (identify(fd, NULL, &what) && what.kind == WIRE_KIND_NODE) length = node_path(&what, target, sizeof target);
+    else return -2;
   }
   if (length > room) length = room;
   memcpy(out, target, length);

@@ -11,6 +11,9 @@ export interface ServeOptions
     Pick<SystemOptions, 'devices' | 'engines' | 'staging' | 'dram' | 'onGuestError'>,
     Pick<DaemonOptions, 'socket' | 'dri' | 'limits' | 'direct' | 'onDefect'> {}
 
+/** MiB: all there can be, since many clients share it; costs nothing until touched. */
+const DRAM = 4095;
+
 /** A running daemon and the devices it serves. */
 export interface Served extends AsyncDisposable {
   readonly system: System;
@@ -22,13 +25,13 @@ export function serve(options: ServeOptions): Served {
   let pages: ClientFiles | undefined;
   const limit = options.limits?.bytes ?? DEFAULT_LIMITS.bytes;
   const backing: MachineOptions['backing'] = (memory) => (pages = new ClientFiles(memory, limit));
-  const { devices, engines, staging, dram, onGuestError } = options;
+  const { devices, engines, staging, dram = DRAM, onGuestError } = options;
   const system = openSystem({
     backing,
     ...(devices === undefined ? {} : { devices }),
     ...(engines === undefined ? {} : { engines }),
     ...(staging === undefined ? {} : { staging }),
-    ...(dram === undefined ? {} : { dram }),
+    dram,
     ...(onGuestError === undefined ? {} : { onGuestError }),
   });
   let daemon: Daemon;
