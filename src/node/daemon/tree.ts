@@ -207,7 +207,8 @@ export class Tree {
     const below = own.slice('/sys'.length);
     this.#put(`/sys/class/${subsystem}/${name}`, { type: 'link', target: `../..${below}` });
     this.#put(`/sys/dev/char/${major}:${minor}`, { type: 'link', target: `../..${below}` });
-    this.#put(`${own}/device`, { type: 'link', target: '../..' });
+    // With the name, as sysfs has it: programs take the last part for the device's.
+    this.#put(`${own}/device`, { type: 'link', target: `../../../${accel.busName}` });
     this.#put(`${own}/subsystem`, { type: 'link', target: `/sys/class/${subsystem}` });
     this.#file(`${own}/dev`, lines(`${major}:${minor}`));
     const type = subsystem === 'accel' ? 'accel_minor' : 'drm_minor';
