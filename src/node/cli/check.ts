@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { judge, type RuleResult, type Verdict } from '../../policy/index.js';
 import { gather, subjectOf } from '../check/index.js';
 import { today } from '../system.js';
+import { cells, wrap } from './columns.js';
 import type { CommandIo } from './io.js';
 import { Progress } from './progress.js';
 
@@ -31,41 +32,42 @@ export async function check(name: string, options: CheckOptions, io: CommandIo):
   return verdict.class === 'accel' || verdict.class === 'staging';
 }
 
-/** Columns of a terminal that text is broken at. */
-const WIDTH = 100;
+/** Columns of a terminal that prose is broken at, and of the table's cells. */
+const WIDTH = 110;
+const QUESTION = 36;
+const EVIDENCE = 58;
 
 function print(verdict: Verdict, hardware: string, io: CommandIo): void {
   const { colours } = io;
   io.out(`${colours.bold(verdict.driver)}: ${hardware}\n\n`);
-  for (const rule of verdict.rules) printRule(rule, io);
+  const rows = verdict.rules.map(({ id, question, passed, failing, evidence }) => [
+    { text: id, width: 4, colour: colours.bold },
+    passed
+      ? { text: 'holds', width: 8, colour: colours.green }
+      : { text: `fails, ${failing}`, width: 8, colour: colours.red },
+    { text: question, width: QUESTION },
+    { text: evidence, width: EVIDENCE },
+  ]);
+  io.out(cells(['rule', 'verdict', 'question', 'evidence'], rows, { colours }));
+  io.out(`\n${sources(verdict.rules, io)}`);
   const colour = { accel: colours.green, staging: colours.yellow } as Record<
     string,
     (text: string) => string
   >;
   const shown = (colour[verdict.class] ?? colours.red)(verdict.class);
-  io.out(`\n${colours.bold(verdict.driver)} belongs to: ${colours.bold(shown)}\n${wrap(verdict.reason, '')}`);
+  const reason = wrap(verdict.reason, WIDTH).join('\n');
+  io.out(`\n${colours.bold(verdict.driver)} belongs to: ${colours.bold(shown)}\n${reason}\n`);
 }
 
-function printRule({ id, question, passed, failing, evidence, citation }: RuleResult, io: CommandIo): void {
-  const { colours } = io;
-  const mark = passed ? colours.green('holds') : colours.red(`fails, ${failing}`);
-  io.out(`${colours.bold(id.padEnd(3))} ${question}: ${mark}\n`);
-  io.out(wrap(evidence, '    '));
-  io.out(colours.dim(wrap(citation, '    ')));
-}
-
-function wrap(text: string, indent: string): string {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > WIDTH - indent.length) {
-      lines.push(line);
-      line = '';
-    }
-    line = line === '' ? word : `${line} ${word}`;
-  }
-  lines.push(line);
-  return lines.map((one) => `${indent}${one}\n`).join('');
+/** Where each demand comes from; rules with the same source share a row. */
+function sources(rules: readonly RuleResult[], { colours }: CommandIo): string {
+  const citing = new Map<string, string[]>();
+  for (const { id, citation } of rules) citing.set(citation, [...(citing.get(citation) ?? []), id]);
+  const rows = [...citing].map(([citation, ids]) => [
+    { text: ids.join(' '), width: 12, colour: colours.bold },
+    { text: citation, width: WIDTH - 14, colour: colours.dim },
+  ]);
+  return cells(['rules', 'where the demand comes from'], rows, { colours });
 }
 
 /** Adds the command to a program; `verdict` hears whether the driver belongs here. */
