@@ -141,7 +141,8 @@ export class Reactor {
       }
       const before = this.#unfinished;
       this.#run(ready);
-      for (let hop = 0; hop < HOPS && this.#unfinished > before; hop++) await null;
+      // What came may have begun a call, or be what one begun earlier waits for: it runs on in microtasks.
+      for (let hop = 0; hop < HOPS && this.#unfinished > 0 && this.#unfinished >= before; hop++) await null;
       left -= ready;
       if (left <= 0) {
         setImmediate(() => void this.#turn());
