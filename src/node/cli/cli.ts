@@ -61,6 +61,11 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
     new Option('--fallback <who>', 'who computes what the device does not take')
       .choices(['host', 'forbid'])
       .default('host');
+  const connect = (): Option =>
+    new Option(
+      '--connect [socket]',
+      'a device of a daemon (accel serve), by default at $XDG_RUNTIME_DIR/accel.sock',
+    );
   const json = (): Option => new Option('--json', 'print JSON');
   const staging = (): Option => new Option('--staging', 'let a driver in staging load');
 
@@ -89,6 +94,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
       .addOption(engines())
       .addOption(fallback())
       .addOption(staging())
+      .addOption(connect())
       .addOption(json());
 
   program.addCommand(
@@ -112,15 +118,17 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
   program
     .command('ls')
     .description('list the devices')
+    .addOption(connect())
     .addOption(staging())
     .addOption(json())
-    .action(async (options: { staging?: boolean; json?: boolean }) => ls(options, io));
+    .action(async (options: Omit<InfoOptions, 'registers'>) => ls(options, io));
 
   program
     .command('info')
     .description('say what a device is and what its model promises')
     .argument('[device]', 'board, accelN, or /dev/accel/accelN of the kernel')
     .option('--registers', 'list every register')
+    .addOption(connect())
     .addOption(staging())
     .addOption(json())
     .action(async (name: string | undefined, options: InfoOptions) => info(name, options, io));

@@ -10,10 +10,12 @@ import { DEFAULT_BOARD, today } from '../system.js';
 import { columns } from './columns.js';
 import { bytes } from './format.js';
 import { errorLine, type CommandIo } from './io.js';
-import { nodeInfo } from './node-info.js';
-import { systemFor } from './target.js';
+import { daemonInfo, nodeInfo } from './node-info.js';
+import { socketOf, systemFor } from './target.js';
 
 export interface InfoOptions {
+  /** Socket of a daemon; true is the usual place. */
+  readonly connect?: string | true;
   readonly registers?: boolean;
   readonly staging?: boolean;
   readonly json?: boolean;
@@ -28,21 +30,14 @@ interface Row {
   readonly staging?: string;
 }
 
-export async function ls(options: Pick<InfoOptions, 'staging' | 'json'>, io: CommandIo): Promise<void> {
-  const virtual = boards.map((board) => {
-    using system = systemFor(board.name, { bare: true });
-    const driver = driverOf(system.device().spec);
-    const admitted = driver === undefined ? undefined : admission(driver.manifest, options.staging === true);
-    return {
-      name: board.name,
-      driver: driver?.name ?? null,
-      kind: 'virtual',
-      default: board.name === DEFAULT_BOARD,
-      summary: board.summary,
-      ...(admitted === undefined ? {} : { staging: admitted }),
-    };
-  });
-  const rows: Row[] = [...virtual, ...(await kernelRows())];
+export async function ls(
+  options: Pick<InfoOptions, 'connect' | 'staging' | 'json'>,
+  io: CommandIo,
+): Promise<void> {
+  const rows: Row[] =
+    options.connect === undefined
+      ? [...virtualRows(options.staging === true), ...(await kernelRows())]
+      : await daemonRows(socketOf(options.connect));
   if (options.json === true) {
     io.out(`${JSON.stringify(rows, undefined, 2)}\n`);
     return;
@@ -56,6 +51,36 @@ export async function ls(options: Pick<InfoOptions, 'staging' | 'json'>, io: Com
     row.staging === undefined ? '' : colours.yellow(row.staging),
   ]);
   io.out(columns(['device', 'driver', 'kind', '', ''], shown, { colours }));
+}
+
+/** The boards of this package. */
+function virtualRows(staging: boolean): Row[] {
+  return boards.map((board) => {
+    using system = systemFor(board.name, { bare: true });
+    const driver = driverOf(system.device().spec);
+    const admitted = driver === undefined ? undefined : admission(driver.manifest, staging);
+    return {
+      name: board.name,
+      driver: driver?.name ?? null,
+      kind: 'virtual',
+      default: board.name === DEFAULT_BOARD,
+      summary: board.summary,
+      ...(admitted === undefined ? {} : { staging: admitted }),
+    };
+  });
+}
+
+/** The devices that a daemon serves. */
+async function daemonRows(socket: string): Promise<Row[]> {
+  const { Connection, daemonNodes } = await import('../client/index.js');
+  await using connection = await Connection.open(socket);
+  return (await daemonNodes(connection)).map(({ path, driver, busName, target }, index) => ({
+    name: path,
+    driver: driver ?? null,
+    kind: 'daemon',
+    default: index === 0,
+    summary: `${target ?? 'no compiler here'}, ${busName}`,
+  }));
 }
 
 /** The nodes of the kernel below; none on other systems. */
@@ -140,6 +165,8 @@ export function stagingText({ until, failing, owner }: StagingState): string {
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
 export async function info(name: string | undefined, options: InfoOptions, io: CommandIo): Promise<void> {
+  if (options.connect !== undefined)
+    return daemonInfo(name, socketOf(options.connect), options.json === true, io);
   if (name?.startsWith('/') === true) return nodeInfo(name, options.json === true, io);
   using system = systemFor(name, { staging: options.staging });
   const about = describeDevice(system.device(), options.registers === true);

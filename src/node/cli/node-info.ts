@@ -1,11 +1,12 @@
-// accel info of a node of the kernel: what /sys says of it, and what its driver answers.
+// accel info of a node of the kernel or of a daemon: what its sysfs says of it, and what its driver answers.
 // Not the device's model: what the kernel's driver does with its registers is its own affair.
 import { DRM_IOCTL_GET_CAP, DRM_IOCTL_VERSION, DrmGetCap, DrmVersion } from '../../abi/drm.js';
 import { AccelError } from '../../base/errors.js';
 import type { AccelFile } from '../../core/accel-file.js';
 import { columns } from './columns.js';
 import type { CommandIo } from './io.js';
-import { kernelNode } from './target.js';
+import type { LinuxNode } from '../linux/index.js';
+import { daemonNode, kernelNode } from './target.js';
 
 /** Capabilities that say something of an accelerator: name, number in drm.h. */
 const capabilities = [
@@ -59,7 +60,24 @@ async function capability(file: AccelFile, number: number): Promise<number> {
 export async function nodeInfo(path: string, json: boolean, io: CommandIo): Promise<void> {
   const node = await kernelNode(path);
   const { LinuxFile } = await import('../linux/index.js');
-  const file = LinuxFile.open(path);
+  await describeNode(node, LinuxFile.open(path), json, io);
+}
+
+/** The same of a daemon's device, default its first. */
+export async function daemonInfo(
+  name: string | undefined,
+  socket: string,
+  json: boolean,
+  io: CommandIo,
+): Promise<void> {
+  const { Connection, RemoteFile } = await import('../client/index.js');
+  await using connection = await Connection.open(socket);
+  const node = await daemonNode(connection, name);
+  await describeNode(node, await RemoteFile.open(connection, node.path), json, io);
+}
+
+/** Closes `file`. */
+async function describeNode(node: LinuxNode, file: AccelFile, json: boolean, io: CommandIo): Promise<void> {
   try {
     const driver = await version(file);
     const found: Record<string, number> = {};

@@ -16,6 +16,7 @@ import { Session, type SessionOptions } from './session.js';
 import type { TargetUsage } from './target.js';
 
 export interface RunOptions extends ImportArguments {
+  readonly connect?: string | true;
   readonly input?: readonly string[];
   readonly device?: string;
   readonly calibrate?: readonly string[];

@@ -1,12 +1,11 @@
 // accel serve: devices for other processes, until told to stop.
 // Not the daemon: node/daemon.
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { serve, type Served } from '../daemon/serve.js';
 import { DEFAULT_BOARD, type EngineKind } from '../system.js';
 import { columns } from './columns.js';
 import { UsageError, type CommandIo } from './io.js';
+import { defaultSocket } from './socket.js';
 
 export interface DeviceOptions {
   readonly device?: readonly string[];
@@ -23,14 +22,6 @@ interface ServeCommandOptions extends DeviceOptions {
 }
 
 const MIB = 2 ** 20;
-
-/** Where a daemon listens unless told: $XDG_RUNTIME_DIR/accel.sock, or one per user in the temporary folder. */
-export function defaultSocket(): string {
-  const { XDG_RUNTIME_DIR: runtime } = process.env;
-  return runtime === undefined || runtime === ''
-    ? join(tmpdir(), `accel-${process.getuid?.() ?? 0}.sock`)
-    : join(runtime, 'accel.sock');
-}
 
 /** Starts a daemon with the devices of a command line. */
 export function serveDevices(

@@ -229,18 +229,13 @@ export class Connection {
     const request = message.result >>> 0;
     const size = requestSize(request);
     const direction = requestDirection(request);
-    // The reply overwrites the packet that the payload lies in, and a sleeping call keeps its argument.
-    let argument: Uint8Array;
-    if (payload.length === size) argument = payload.slice();
-    else {
-      argument = new Uint8Array(size);
-      argument.set(payload.subarray(0, size));
-    }
+    // A copy: the reply overwrites the packet that the payload lies in, and a sleeping call keeps its argument. One that is too
+    // short stays so, for the core to say what is wrong with it.
+    const argument = direction.write ? payload.slice(0, size) : new Uint8Array(size);
     const call = this.#begin(client, tag);
     let result: number | Promise<number>;
     let object: WireObject | undefined;
     try {
-      if (payload.length < size && direction.write) throw new AccelError('EFAULT', { reason: 'no argument' });
       object = this.#object(client, id);
       result = current.run(call, run, object, request, argument, client, call);
     } catch (error) {
@@ -336,18 +331,21 @@ export class Connection {
     for (let i = fds.length; i < MAX_PLACES; i++) places |= BigInt(NO_PLACE) << BigInt(16 * i);
     this.#finish(client, call);
     if (error !== undefined) {
-      // The kernel copies out on errors too; who wants details gets those instead.
-      this.#fail(tag, error, this.#details ? undefined : back);
+      // The kernel copies out on errors too.
+      this.#fail(tag, error, back);
       return;
     }
     this.#endpoint.send({ type: Reply.REPLY, tag, result: outcome as number, a: places, b: open }, back, fds);
   }
 
-  #fail(tag: number, error: unknown, payload?: Uint8Array): void {
+  #fail(tag: number, error: unknown, argument: Uint8Array = new Uint8Array(0)): void {
     const known = error instanceof AccelError ? error : this.#service.defect(error);
-    const { call, field, reason } = known;
-    const body = this.#details ? Buffer.from(JSON.stringify({ call, field, reason })) : payload;
-    this.#endpoint.send({ type: Reply.REPLY, tag, result: -known.errno }, body);
+    let payload = argument;
+    if (this.#details) {
+      const { call, field, reason } = known;
+      payload = Buffer.concat([argument, Buffer.from(JSON.stringify({ call, field, reason }))]);
+    }
+    this.#endpoint.send({ type: Reply.REPLY, tag, result: -known.errno, a: argument.length }, payload);
   }
 
   /** Requests that are over at once. */

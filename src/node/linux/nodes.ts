@@ -48,11 +48,31 @@ export function linuxNode(path: string): LinuxNode | undefined {
 }
 
 function describe(folder: string, name: string): LinuxNode | undefined {
-  const own = variables(textOf(`${folder}/${name}/uevent`));
+  const at = `${folder}/${name}`;
+  return nodeOf(name, {
+    uevent: textOf(`${at}/uevent`),
+    deviceUevent: textOf(`${at}/device/uevent`),
+    driver: linkName(`${at}/device/driver`),
+    bus: linkName(`${at}/device/subsystem`),
+    device: linkName(`${at}/device`),
+  });
+}
+
+/** What sysfs has in the folder of a node: texts, and the last part of links. */
+export interface NodeFiles {
+  readonly uevent: string | undefined;
+  readonly deviceUevent: string | undefined;
+  readonly driver: string | undefined;
+  readonly bus: string | undefined;
+  readonly device: string | undefined;
+}
+
+/** Undefined for a device that went away meanwhile. */
+export function nodeOf(name: string, files: NodeFiles): LinuxNode | undefined {
+  const own = variables(files.uevent);
   const path = own.get('DEVNAME');
-  // A device that goes away while we look is none.
   if (path === undefined) return undefined;
-  const about = variables(textOf(`${folder}/${name}/device/uevent`));
+  const about = variables(files.deviceUevent);
   const compatible = [...about].filter(([key]) => /^OF_COMPATIBLE_\d+$/.test(key)).map(([, value]) => value);
   const [vendor, device] = (about.get('PCI_ID') ?? '').split(':').map((part) => parseInt(part, 16));
   const pci = vendor === undefined || device === undefined ? undefined : { vendor, device };
@@ -61,9 +81,9 @@ function describe(folder: string, name: string): LinuxNode | undefined {
     name,
     major: Number(own.get('MAJOR')),
     minor: Number(own.get('MINOR')),
-    driver: about.get('DRIVER') ?? linkName(`${folder}/${name}/device/driver`),
-    bus: linkName(`${folder}/${name}/device/subsystem`),
-    busName: linkName(`${folder}/${name}/device`) ?? '',
+    driver: about.get('DRIVER') ?? files.driver,
+    bus: files.bus,
+    busName: files.device ?? '',
     compatible,
     pci,
     target: boards.find((board) => isBoard(board, compatible, pci))?.name,

@@ -62,6 +62,7 @@ export class Endpoint {
   readonly #reactor: Reactor;
   readonly #onMessage: (message: Message) => void;
   readonly #onEnd: () => void;
+  #raw: ((bytes: Uint8Array) => void) | undefined;
   #queue: Queued[] = [];
   #queued = 0;
   #ended = false;
@@ -97,6 +98,11 @@ export class Endpoint {
   sendRaw(payload: Uint8Array): void {
     packet.data.set(payload);
     this.#transmit(payload.length, []);
+  }
+
+  /** The next packet is bytes without a header, for `take`: the second half of PUT and FDS. */
+  expectRaw(take: (bytes: Uint8Array) => void): void {
+    this.#raw = take;
   }
 
   /** Cuts it. */
@@ -158,6 +164,12 @@ export class Endpoint {
     }
     const { view, fds } = packet;
     packet.fds = [];
+    const raw = this.#raw;
+    if (raw !== undefined && got > 0 && fds.length === 0) {
+      this.#raw = undefined;
+      raw(packet.data.slice(0, got));
+      return;
+    }
     if (got < HEADER) {
       for (const fd of fds) close(fd);
       this.end();

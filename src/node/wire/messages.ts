@@ -105,5 +105,8 @@ export const DirentType = { CHR: 2, DIR: 4, REG: 8, LNK: 10 } as const;
 /** Bytes of a client process's key. */
 export const KEY_BYTES = 16;
 
-/** Flag in `b` of HELLO: a REPLY of a failed request has a payload of JSON, the error's call, field and reason. */
+/**
+ * Flag in `b` of HELLO: the payload of a failed request's REPLY ends with JSON, the error's call, field and reason; `a` bytes of
+ * argument come before it.
+ */
 export const HELLO_DETAILS = 1n;

@@ -26,6 +26,8 @@ const LINGER_MS = 1;
 export interface ReactorOptions {
   /** True while something else wants this thread soon, like engines in their threads: then it does not linger. */
   readonly busy?: () => boolean;
+  /** Whether this thread may sleep for the next message at all. Default true; a client has other things to do. */
+  readonly linger?: boolean;
 }
 
 interface Handler {
@@ -42,12 +44,14 @@ export class Reactor {
   readonly #handlers = new Map<number, Handler>();
   readonly #watcher: Worker;
   readonly #busy: () => boolean;
+  readonly #linger: boolean;
   readonly #exit: Promise<void>;
   /** Calls begun and not over. */
   #unfinished = 0;
   #closed = false;
 
-  constructor({ busy = () => false }: ReactorOptions = {}) {
+  constructor({ busy = () => false, linger = true }: ReactorOptions = {}) {
+    this.#linger = linger;
     this.#busy = busy;
     epollAdd(this.#epoll, this.#stop, EPOLLIN);
     const watcher: WatcherData = {
@@ -148,7 +152,7 @@ export class Reactor {
         setImmediate(() => void this.#turn());
         return;
       }
-      sleep = this.#busy() ? 0 : LINGER_MS;
+      sleep = !this.#linger || this.#busy() ? 0 : LINGER_MS;
     }
   }
 }

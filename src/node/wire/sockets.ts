@@ -27,6 +27,8 @@ const c = {
   read: call('int64_t read(int, uintptr_t, size_t)'),
   write: call('int64_t write(int, uintptr_t, size_t)'),
   eventfd: call('int eventfd(uint32_t, int)'),
+  poll: call('int poll(uintptr_t, uint64_t, int)'),
+  fcntl: call('int fcntl(int, int, long)'),
   epollCreate: call('int epoll_create1(int)'),
   epollCtl: call('int epoll_ctl(int, int, int, uintptr_t)'),
   epollWait: call('int epoll_wait(int, uintptr_t, int, int)'),
@@ -191,6 +193,28 @@ export function shutdownWrite(fd: number): void {
 /** A failing close leaves nothing to do. */
 export function close(fd: number): void {
   c.close(fd);
+}
+
+const F_DUPFD_CLOEXEC = 1030;
+const POLLNVAL = 0x20;
+
+/** A second descriptor of the same file, or undefined when there is none of that number. @throws AccelError EMFILE */
+export function duplicate(fd: number): number | undefined {
+  const copy = c.fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (copy >= 0) return copy;
+  if (koffi.errno() === errno.EBADF) return undefined;
+  throw failed('fcntl');
+}
+
+/** The bits of poll(2) that are ready now, among `events` and those that always count. @throws AccelError EBADF */
+export function pollBits(fd: number, events: number): number {
+  scratch.view.setInt32(0, fd, true);
+  scratch.view.setInt16(4, events, true);
+  scratch.view.setInt16(6, 0, true);
+  checked(c.poll(scratch.address, 1, 0), 'poll');
+  const bits = scratch.view.getInt16(6, true);
+  if ((bits & POLLNVAL) !== 0) throw new AccelError('EBADF', { field: 'fd', reason: `${fd} is not open` });
+  return bits;
 }
 
 /** A counter that never blocks. @throws AccelError EMFILE */
