@@ -6,17 +6,17 @@ import type { Clock } from '../../base/clock.js';
 import { memfdCreate, MFD_CLOEXEC } from '../libc.js';
 import type { Reactor } from '../wire/reactor.js';
 import type { SharedPages } from '../wire/shared-pages.js';
-import { EPOLLIN, IN_CLOSE, IN_IGNORED, IN_OPEN, Inotify } from '../wire/sockets.js';
+import { EPOLLIN, IN_CLOSE, Inotify, isOnlyOpenFile } from '../wire/sockets.js';
 
 interface Held {
   readonly buffer: DmaBuf;
   readonly inode: number;
   readonly watch: number;
-  /** Files open on it elsewhere, mappings included: a mapping keeps its file. */
-  open: number;
-  /** Opens of our own that inotify has not told of yet. */
-  expected: number;
+  /** Open for reading: the kernel grants it a lease when no other file is open on the inode. */
+  readonly probe: number;
 }
+
+const ignore = (): void => undefined;
 
 export interface BuffersOptions {
   readonly reactor: Reactor;
@@ -46,6 +46,8 @@ export class Buffers implements Disposable {
     const probe = memfdCreate('accel-probe', MFD_CLOEXEC);
     this.device = fstatSync(probe).dev;
     closeSync(probe);
+    // A program that opens the file in the instant of a lease would end this process by this signal.
+    process.on('SIGIO', ignore);
     reactor.add(this.#inotify.fd, EPOLLIN, () => this.#read(), { first: true });
   }
 
@@ -64,20 +66,24 @@ export class Buffers implements Disposable {
     const path = `/proc/self/fd/${fd}`;
     let held = this.#byBuffer.get(buffer);
     if (held === undefined) {
-      const watch = this.#inotify.add(path, IN_OPEN | IN_CLOSE);
-      held = { buffer: buffer.get(), inode: fstatSync(fd).ino, watch, open: 0, expected: 0 };
+      const probe = openSync(path, constants.O_RDONLY);
+      let watch: number;
+      try {
+        watch = this.#inotify.add(path, IN_CLOSE);
+      } catch (error) {
+        closeSync(probe);
+        throw error;
+      }
+      held = { buffer: buffer.get(), inode: fstatSync(fd).ino, watch, probe };
       this.#byBuffer.set(buffer, held);
       this.#byWatch.set(watch, held);
       this.#byInode.set(held.inode, held);
     }
-    held.open++;
-    held.expected++;
     try {
       const access = (flags & constants.O_RDWR) === 0 ? constants.O_RDONLY : constants.O_RDWR;
       return { fd: openSync(path, access | O_CLOEXEC), offset };
     } catch (error) {
-      held.expected--;
-      this.#closed(held);
+      this.#look(held);
       throw error;
     }
   }
@@ -89,26 +95,22 @@ export class Buffers implements Disposable {
 
   [Symbol.dispose](): void {
     this.#reactor.remove(this.#inotify.fd);
+    process.off('SIGIO', ignore);
     for (const held of [...this.#byWatch.values()]) this.#forget(held);
     this.#inotify[Symbol.dispose]();
   }
 
+  /** Closes come in one event when there were several, so they cannot be counted: each is a reason to look. */
   #read(): void {
-    for (const { watch, mask } of this.#inotify.read()) {
+    for (const { watch } of this.#inotify.read()) {
+      if (watch < 0) for (const held of [...this.#byWatch.values()]) this.#look(held);
       const held = this.#byWatch.get(watch);
-      if (held === undefined) continue;
-      if ((mask & IN_OPEN) !== 0) {
-        // Another one is an open through /proc of somebody who has a descriptor.
-        if (held.expected > 0) held.expected--;
-        else held.open++;
-      }
-      if ((mask & IN_CLOSE) !== 0) this.#closed(held);
-      if ((mask & IN_IGNORED) !== 0) this.#forget(held);
+      if (held !== undefined) this.#look(held);
     }
   }
 
-  #closed(held: Held): void {
-    if (--held.open === 0) this.#forget(held);
+  #look(held: Held): void {
+    if (isOnlyOpenFile(held.probe)) this.#forget(held);
   }
 
   #forget(held: Held): void {
@@ -116,6 +118,7 @@ export class Buffers implements Disposable {
     this.#byInode.delete(held.inode);
     this.#byBuffer.delete(held.buffer);
     this.#inotify.remove(held.watch);
+    closeSync(held.probe);
     this.#onRelease(held.buffer);
     held.buffer.put();
   }

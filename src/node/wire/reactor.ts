@@ -62,6 +62,7 @@ export class Reactor {
       workerData: { watcher },
       name: 'sockets',
     });
+    process.on('exit', this.#halt);
     this.#exit = new Promise((resolve) => {
       this.#watcher.once('exit', () => resolve());
     });
@@ -100,13 +101,19 @@ export class Reactor {
     if (this.#closed) return this.#exit;
     this.#closed = true;
     this.#handlers.clear();
-    Atomics.store(this.#state, 0, WatchState.STOPPED);
-    eventfdAdd(this.#stop, 1);
-    Atomics.notify(this.#state, 0);
+    process.off('exit', this.#halt);
+    this.#halt();
     await this.#exit;
     close(this.#epoll);
     close(this.#stop);
   }
+
+  /** A thread that sleeps in a system call cannot be ended from outside, and process.exit would wait for it. */
+  readonly #halt = (): void => {
+    Atomics.store(this.#state, 0, WatchState.STOPPED);
+    eventfdAdd(this.#stop, 1);
+    Atomics.notify(this.#state, 0);
+  };
 
   #arm(): void {
     if (this.#closed) return;

@@ -65,9 +65,6 @@ export const EPOLLHUP = 0x10;
 export const EPOLLRDHUP = 0x2000;
 
 export const IN_CLOSE = 0x18;
-export const IN_OPEN = 0x20;
-export const IN_Q_OVERFLOW = 0x4000;
-export const IN_IGNORED = 0x8000;
 
 /** The error of the call that just failed in this thread. */
 function failed(name: string, reason?: string): AccelError {
@@ -193,6 +190,23 @@ export function shutdownWrite(fd: number): void {
 /** A failing close leaves nothing to do. */
 export function close(fd: number): void {
   c.close(fd);
+}
+
+const F_SETLEASE = 1024;
+const F_WRLCK = 1;
+const F_UNLCK = 2;
+
+/**
+ * Whether `fd`, open for reading, is the only open file of its inode; a mapping counts as what it was made of. Asks for a lease, which
+ * the kernel grants then only, and gives it back. @throws AccelError where memory files have no leases
+ */
+export function isOnlyOpenFile(fd: number): boolean {
+  if (c.fcntl(fd, F_SETLEASE, F_WRLCK) < 0) {
+    if (koffi.errno() === errno.EAGAIN) return false;
+    throw failed('fcntl', 'F_SETLEASE');
+  }
+  c.fcntl(fd, F_SETLEASE, F_UNLCK);
+  return true;
 }
 
 const F_DUPFD_CLOEXEC = 1030;
@@ -354,12 +368,12 @@ export class Packet {
   }
 }
 
+/** `watch` is -1 when events were lost. */
 export interface InotifyEvent {
   readonly watch: number;
-  readonly mask: number;
 }
 
-/** Tells of opens and closes of files that are watched. */
+/** Tells of what happens to files that are watched. */
 export class Inotify implements Disposable {
   readonly fd = checked(c.inotifyInit(EFD_CLOEXEC_NONBLOCK), 'inotify_init1');
   readonly #pinned = new Pinned(16384);
@@ -381,7 +395,7 @@ export class Inotify implements Disposable {
       if (got <= 0) return events;
       const { view } = this.#pinned;
       for (let at = 0; at < got; at += 16 + view.getUint32(at + 12, true))
-        events.push({ watch: view.getInt32(at, true), mask: view.getUint32(at + 4, true) });
+        events.push({ watch: view.getInt32(at, true) });
     }
   }
 

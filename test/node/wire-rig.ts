@@ -1,0 +1,67 @@
+// A daemon in this process for tests, and other processes that use it.
+// Not a test.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { serve, type ServeOptions, type Served } from '../../src/node/daemon/serve.js';
+
+export interface Rig extends Served {
+  readonly socket: string;
+  /** Defects of the daemon so far. */
+  readonly defects: unknown[];
+}
+
+/** Two null devices and room for little, unless told otherwise. */
+export function daemonRig(options: Partial<ServeOptions> = {}): Rig {
+  const folder = mkdtempSync(join(tmpdir(), 'accel-wire-'));
+  const socket = join(folder, 'accel.sock');
+  const defects: unknown[] = [];
+  const served = serve({
+    devices: ['null', 'null'],
+    staging: true,
+    dram: 64,
+    ...options,
+    socket,
+    onDefect: (error) => defects.push(error),
+  });
+  return {
+    ...served,
+    socket,
+    defects,
+    async [Symbol.asyncDispose]() {
+      await served[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Another process that runs test/node/wire-peer.js: `line` resolves to what it prints next. */
+export function peer(socket: string, ...words: string[]) {
+  const script = fileURLToPath(new URL('wire-peer.js', import.meta.url));
+  const child: ChildProcess = spawn(process.execPath, [script, socket, ...words], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  const ended = new Promise<void>((resolve) => {
+    child.once('close', () => resolve());
+  });
+  return {
+    child,
+    ended,
+    line: async (): Promise<string> => String((await lines.next()).value),
+  };
+}
+
+/** Resolves once `holds`; false when it does not within `ms`. */
+export async function until(holds: () => boolean, ms = 10_000): Promise<boolean> {
+  for (const end = Date.now() + ms; Date.now() < end;) {
+    if (holds()) return true;
+    await new Promise((resolve) => {
+      setTimeout(resolve, 5);
+    });
+  }
+  return holds();
+}
