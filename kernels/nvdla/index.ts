@@ -19,3 +19,4 @@ export * from './conv-panels';
 export * from './conv-dot';
 export * from './conv-wide';
 export * from './conv-converter';
+export * from './conv-half';

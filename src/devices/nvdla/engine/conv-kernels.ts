@@ -134,6 +134,23 @@ export interface ConvKernels {
     largest: number,
   ): number;
   convLargest(at: number, count: number): number;
+  convDecodeHalf(src: number, dst: number, count: number): number;
+  convPackHalf(dst: number, weights: number, size: number, segments: number, lengths: number): number;
+  convHalf(
+    packed: number,
+    segments: number,
+    table: number,
+    a: number,
+    tiles: number,
+    lastTile: number,
+    out: number,
+    live: number,
+    nans: number,
+    work: number,
+  ): void;
+  convHalfWork(): number;
+  convNansHalf(at: number, count: number): number;
+  convWord(at: number, value: number): void;
   convSegments(
     a: number,
     rowBytes: number,

@@ -1,6 +1,7 @@
 // A convolution layer: input fetch, padding and conversion (CDMA), products and sums (CSC, CMAC, CACC), direct.
 // Not the planner, which reads registers, and not SDP, which takes the int32 results band by band.
 import { AccelError } from '../../../base/errors.js';
+import { HalfSums } from './conv-half.js';
 import { CONVERTER_BYTES, ConvInput } from './conv-input.js';
 import type { ConvKernels } from './conv-kernels.js';
 import { checkConv, precision, type ConvParams, type ConvScratch } from './conv-params.js';
@@ -44,8 +45,8 @@ export class ConvLayer {
   readonly #rowBytes: number;
   readonly #columnBytes: number;
   readonly #input: number;
-  /** How sums are made: packed panels, dot products, or dot products in a wide accumulator. */
-  readonly #path: 'panels' | 'dot' | 'wide';
+  /** How sums are made: packed panels, dot products, dot products in a wide accumulator, or as fp16 is. */
+  readonly #path: 'panels' | 'dot' | 'wide' | 'half';
   /** Bytes of a weight. */
   readonly #bytes: 1 | 2;
   readonly #flat: boolean;
@@ -61,6 +62,9 @@ export class ConvLayer {
   readonly #packed: number;
   readonly #lengths: number;
   readonly #segmentData: number;
+  /** fp16: the block's rows decoded, and the sums. */
+  readonly #decoded: number;
+  readonly #halfSums: HalfSums | undefined;
 
   /** @throws AccelError EINVAL, EOPNOTSUPP (checkConv); ENOMEM when scratch does not hold one block */
   constructor(kernels: ConvKernels, params: ConvParams, scratch: ConvScratch) {
@@ -83,7 +87,9 @@ export class ConvLayer {
     const few = Math.min(params.atomicC, kernelChannels) >= LONG_BLOCK ? FEW_OUTPUTS.long : FEW_OUTPUTS.short;
     const fewOutputs = outWidth * outHeight * params.batches <= few;
     // Sums of int16 may need more than 32 bits: panels see to that, dot products of few outputs do not.
-    this.#path = wide ? 'wide' : fewOutputs && this.#bytes === 1 ? 'dot' : 'panels';
+    const integer = wide ? 'wide' : fewOutputs && this.#bytes === 1 ? 'dot' : 'panels';
+    const half = params.precision === precision.fp16;
+    this.#path = half ? 'half' : integer;
 
     let at = align16(scratch.address);
     const end = scratch.address + scratch.bytes;
@@ -109,20 +115,23 @@ export class ConvLayer {
 
     // Segments in the order of the weights: channel block, rows, column.
     const blocks = Math.ceil(kernelChannels / params.atomicC);
-    const segments = panels ? 0 : blocks * rounds;
+    const segments = panels || half ? 0 : blocks * rounds;
     const longest = params.jointRows * Math.min(params.atomicC, kernelChannels);
     this.#lengths = take(segments * 4);
     this.#segmentData = take(segments * (longest + 8) * 2);
 
-    this.#tiles = take(panels ? BLOCK_OUTPUTS * 8 : 0);
+    this.#tiles = take(panels || half ? BLOCK_OUTPUTS * 8 : 0);
 
     const room = end - at;
     const wanted = panels ? this.#panels * panelBytes : 0;
     const resident = wanted + BLOCK_BYTES <= room || !panels;
-    const limit = resident ? Math.max(BLOCK_BYTES, room - wanted) : room - Math.min(wanted, room / 2);
+    const most = resident ? Math.max(BLOCK_BYTES, room - wanted) : room - Math.min(wanted, room / 2);
+    // Rows of fp16 are there twice, decoded ones of double size.
+    const limit = half ? Math.min(BLOCK_BYTES / 2, room / 8) : most;
     [this.#columns, this.#rows] = this.#block(limit, resident);
     this.#rowBytes = this.#gatheredRow(this.#columns);
     this.#input = take(this.#blockRows(this.#rows) * this.#rowBytes);
+    this.#decoded = take(half ? 2 * this.#blockRows(this.#rows) * this.#rowBytes : 0);
     this.#packed = at;
     this.#panelsPerPass = panels ? Math.min(this.#panels, Math.floor((end - at) / panelBytes)) : 0;
     if (at > end || (panels && this.#panelsPerPass < 1))
@@ -131,6 +140,8 @@ export class ConvLayer {
         reason: `${scratch.bytes} bytes, one block of the layer needs ${at - scratch.address + (panels ? panelBytes : 0)}`,
       });
     if (panels && this.#panelsPerPass === this.#panels) this.#pack(0, this.#panels);
+    const steps = { row: 2 * params.dilationY * this.#rowBytes, column: 2 * this.#columnBytes };
+    this.#halfSums = half ? new HalfSums(kernels, params, steps, at, end) : undefined;
   }
 
   /**
@@ -155,7 +166,11 @@ export class ConvLayer {
         this.#inputs.gather(window, this.#input, this.#rowBytes);
         const target = out + ((y - y0) * outWidth + x) * pixel;
         const surface = (y1 - y0) * outWidth * pixel;
-        if (this.#path === 'panels') saturated += this.#sumPanels(rows, columns, target, surface);
+        if (this.#halfSums !== undefined) {
+          const nans = this.#decode(window.lines, window.pixels);
+          this.#placeTiles(rows, columns, 2);
+          this.#halfSums.sum(this.#decoded, this.#tiles, this.#lastTile, target, surface, nans);
+        } else if (this.#path === 'panels') saturated += this.#sumPanels(rows, columns, target, surface);
         else saturated += this.#sumOutputs(rows, columns, target, surface);
       }
     }
@@ -237,17 +252,33 @@ export class ConvLayer {
     );
   }
 
-  #sumPanels(rows: number, columns: number, out: number, outSurface: number): number {
-    const { strideX, strideY, channels, outWidth, atom, clipTruncate } = this.#params;
-    const pixel = atom * 4;
-    if (rows !== this.#tileRows || columns !== this.#tileColumns) {
-      const stepX = (strideX / this.#everyX) * channels * 2;
-      const stepY = (strideY / this.#everyY) * this.#rowBytes;
-      const outRow = outWidth * pixel;
-      this.#lastTile = this.#kernels.convTiles(this.#tiles, rows, columns, stepX, stepY, pixel, outRow);
-      this.#tileRows = rows;
-      this.#tileColumns = columns;
+  /** Decodes the block's rows of fp16. Whether there are NaNs. */
+  #decode(lines: number, pixels: number): boolean {
+    const count = pixels * this.#params.channels;
+    let nans = 0;
+    for (let line = 0; line < lines; line++) {
+      const at = line * this.#rowBytes;
+      nans |= this.#kernels.convDecodeHalf(this.#input + at, this.#decoded + 2 * at, count);
     }
+    return nans !== 0;
+  }
+
+  /** Where the outputs of a block are and what they see; input rows are `size` times as large as those of int16. */
+  #placeTiles(rows: number, columns: number, size: 1 | 2): void {
+    if (rows === this.#tileRows && columns === this.#tileColumns) return;
+    const { strideX, strideY, channels, outWidth, atom } = this.#params;
+    const pixel = atom * 4;
+    const stepX = size * (strideX / this.#everyX) * channels * 2;
+    const stepY = size * (strideY / this.#everyY) * this.#rowBytes;
+    const outRow = outWidth * pixel;
+    this.#lastTile = this.#kernels.convTiles(this.#tiles, rows, columns, stepX, stepY, pixel, outRow);
+    this.#tileRows = rows;
+    this.#tileColumns = columns;
+  }
+
+  #sumPanels(rows: number, columns: number, out: number, outSurface: number): number {
+    const { atom, clipTruncate } = this.#params;
+    this.#placeTiles(rows, columns, 1);
     const pass = this.#panelsPerPass;
     const largest =
       this.#bytes === 2

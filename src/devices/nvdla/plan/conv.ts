@@ -28,7 +28,6 @@ function checkModes(plan: Plan): void {
   const { CDMA, CSC, CMAC_A, CMAC_B, CACC } = plan.units;
   const precision = plan.precision('CDMA', CDMA.get('D_MISC_CFG', 'PROC_PRECISION'));
   plan.precision('CDMA input', CDMA.get('D_MISC_CFG', 'IN_PRECISION'));
-  if (precision === 2) throw new Refused('CMAC: fp16 is not modelled');
   for (const unit of [CSC, CMAC_A, CMAC_B, CACC]) {
     if (unit.get('D_MISC_CFG', 'PROC_PRECISION') !== precision)
       throw new Refused(`${unit.name} and CDMA differ in precision`);
