@@ -33,9 +33,15 @@ static int fence_of(int fd, uint32_t access) {
   return ioctl(fd, EXPORT_SYNC_FILE, &argument) < 0 ? -1 : argument.fd;
 }
 
+/* Asked of every descriptor each time: a buffer may have come by fork, exec or a socket. Few programs poll files that are none. */
 static bool is_buffer(int fd) {
   struct identity what;
-  return identity_seen(fd) && identify(fd, NULL, &what) && what.kind == WIRE_KIND_DMA_BUF;
+  struct stat st;
+  int kept = errno;
+  bool buffer = fd >= 0 && raw_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && wire_up() && identify(fd, &st, &what) &&
+                what.kind == WIRE_KIND_DMA_BUF;
+  errno = kept;
+  return buffer;
 }
 
 /* ppoll with each buffer of fds replaced by the fences it waits for. */
@@ -76,7 +82,7 @@ static int poll_buffers(struct pollfd *fds, nfds_t count, struct timespec *timeo
 }
 
 static bool has_buffer(const struct pollfd *fds, nfds_t count) {
-  for (nfds_t i = 0; fds && wire_is_up() && i < count; i++)
+  for (nfds_t i = 0; fds && i < count; i++)
     if (is_buffer(fds[i].fd)) return true;
   return false;
 }
