@@ -239,6 +239,10 @@ describe('a loadable on a device', () => {
     assert.deepEqual(takePixels(output!.desc, output!.bytes), pixels);
     assert.equal(output!.bytes[2 * 40 + 1 * 8], 2 * 4 + 1 + 1);
     assert.throws(
+      () => loaded.setStrides('output', 0, { line: 2048, surf: 8192 }),
+      /EINVAL: tensor "t1": strides: channel 0 ends at byte 4121 of 4096/,
+    );
+    assert.throws(
       () => loaded.setStrides('input', 1, { line: 64, surf: 256 }),
       /EINVAL: bind_id: no input 1/,
     );
@@ -314,6 +318,10 @@ describe('a loadable on a device', () => {
     await assert.rejects(
       LoadedLoadable.load(file, change({ domain: 1 })),
       /EOPNOTSUPP: memory_list\[0\]\.domain/,
+    );
+    await assert.rejects(
+      LoadedLoadable.load(file, change({ alignment: 8192 })),
+      /EOPNOTSUPP: memory_list\[0\]\.alignment: 8192/,
     );
     await assert.rejects(LoadedLoadable.load(file, change({ flags: 2 })), /EINVAL: memory_list\[0\]\.flags/);
   });

@@ -1,7 +1,7 @@
 // A loadable on a device: its memories as buffers of the nvdla driver, its tasks run in their order.
 // Source: fact sheet section 7 (Runtime.cpp). Not the file (compiler/loadable), not images (surface.ts), not the driver.
 import { AccelError } from '../../base/errors.js';
-import { pageAlign } from '../../base/memory.js';
+import { PAGE_SIZE, pageAlign } from '../../base/memory.js';
 import {
   Contents,
   dlaTask,
@@ -21,6 +21,7 @@ import { AsyncStack } from '../async-stack.js';
 import { allocate, type NvdlaMemory, NvdlaSubmission } from '../backends/nvdla-memory.js';
 import { type DispatchTimes, noTicks, noTimes, type Ticks } from '../stats.js';
 import { emulate, type EmuAddresses } from './emulator.js';
+import { checkPixels } from './surface.js';
 
 /** A tensor that the loadable takes or gives, in the memory that its tasks use. */
 export interface LoadableTensor {
@@ -72,7 +73,11 @@ export class LoadedLoadable implements AsyncDisposable {
       const today = inTodaysLayout(loadable);
       const memories: (NvdlaMemory | undefined)[] = [];
       const used = memoriesOfTasks(today);
-      for (const { id, domain, flags, size } of today.memory_list) {
+      for (const { id, domain, flags, size, alignment } of today.memory_list) {
+        if (alignment > PAGE_SIZE) {
+          const reason = `${alignment}: buffers begin on pages of ${PAGE_SIZE} bytes`;
+          throw new AccelError('EOPNOTSUPP', { field: `memory_list[${id}].alignment`, reason });
+        }
         if (used.has(id) && domain !== MemoryDomain.SYSTEM) {
           const reason = `${domain}: only memory of the system, not the device's SRAM`;
           throw new AccelError('EOPNOTSUPP', { field: `memory_list[${id}].domain`, reason });
@@ -111,7 +116,7 @@ export class LoadedLoadable implements AsyncDisposable {
     bind_id: number,
     strides: { readonly line: number; readonly surf: number },
   ): void {
-    const { memory_list, address_list, reloc_list, tensor_desc_list } = this.#loadable;
+    const { memory_list, address_list, reloc_list } = this.#loadable;
     const memory = memory_list.find(
       ({ flags, bind_id: own }) => (flags & flagOf[direction]) !== 0 && own === bind_id,
     );
@@ -123,6 +128,14 @@ export class LoadedLoadable implements AsyncDisposable {
         field: `memory_list[${memory.id}]`,
         reason: 'no relocation says where its strides are',
       });
+    const { desc: old } = this.#tensors[direction][bind_id]!;
+    // It may take all of its memory now.
+    const desc = {
+      ...old,
+      size: memory.size - old.offset,
+      strides: [old.strides[0]!, strides.line, strides.surf, ...old.strides.slice(3)],
+    };
+    checkPixels(desc);
     for (const { write_id, offset, interface: kind, sub_interface, reloc_type } of relocs) {
       const target = this.#memories[write_id];
       const known = kind === Interface.DLA1 || kind === Interface.EMU1;
@@ -132,12 +145,7 @@ export class LoadedLoadable implements AsyncDisposable {
       const value = reloc_type === RelocType.LINE ? strides.line : strides.surf;
       new DataView(target.bytes.buffer, target.bytes.byteOffset).setUint32(offset, value, true);
     }
-    const { bytes } = this.#tensors[direction][bind_id]!;
-    const desc = tensor_desc_list[memory.tensor_desc_id]!;
-    this.#tensors[direction][bind_id] = {
-      bytes,
-      desc: { ...desc, strides: [desc.strides[0]!, strides.line, strides.surf, ...desc.strides.slice(3)] },
-    };
+    this.#tensors[direction][bind_id] = this.#tensor(desc);
   }
 
   /**
@@ -192,8 +200,13 @@ export class LoadedLoadable implements AsyncDisposable {
           const reason = `${desc.mem_id}, it is bound to memory ${id}`;
           throw new AccelError('EINVAL', { field: `tensor_desc_list[${tensor_desc_id}].mem_id`, reason });
         }
-        return { desc, bytes: this.#memories[id]!.bytes.subarray(desc.offset, desc.offset + desc.size) };
+        return this.#tensor(desc);
       });
+  }
+
+  #tensor(desc: TensorDescListEntry): LoadableTensor {
+    const { bytes } = this.#memories[desc.mem_id]!;
+    return { desc, bytes: bytes.subarray(desc.offset, desc.offset + desc.size) };
   }
 
   #runner(task: TaskListEntry, contents: Contents, file: AccelFile): Runner {

@@ -84,6 +84,11 @@ function everyPixel(desc: TensorDescListEntry, channels: number, visit: (at: num
   }
 }
 
+/** That every pixel lies in the tensor's memory. @throws AccelError EINVAL, EOPNOTSUPP */
+export function checkPixels(desc: TensorDescListEntry): void {
+  everyPixel(desc, desc.c, () => {});
+}
+
 /** The tensor's elements, channel by channel, row-major. @throws AccelError EINVAL, EOPNOTSUPP */
 export function takePixels(desc: TensorDescListEntry, memory: Uint8Array): Uint8Array {
   const size = elementSize(desc);
