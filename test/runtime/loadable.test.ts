@@ -18,13 +18,14 @@ import {
   type Loadable,
   MemoryFlags,
   readLoadable,
-  TensorDataType,
 } from '../../src/compiler/loadable/index.js';
 import { floatToHalf, halfToFloat } from '../../src/compiler/ir/evaluate/half.js';
 import { openSystem, type System } from '../../src/node/index.js';
+import { decodePicture } from '../../src/node/input/picture.js';
 import {
   dimgOf,
   LoadedLoadable,
+  pixelsOf,
   putPixels,
   takePixels,
   writeDimg,
@@ -368,11 +369,15 @@ describe('a loadable on a device', () => {
 
 const GOLDEN = 'vectors/nvdla/kmd/golden';
 
-describe("the vendor's int8 regression loadables", needsShared(FLATBUFS), () => {
-  for (const { name, bytes } of vendorLoadables().filter((one) => /_(small|large)_fbuf$/.test(one.name)))
+/** By the name's ending. */
+function boardOf(name: string): string {
+  return `nvdla:nv_${/_(small|large)_fbuf$/.exec(name)?.[1] ?? 'full'}`;
+}
+
+describe("the vendor's regression loadables", needsShared(FLATBUFS), () => {
+  for (const { name, bytes } of vendorLoadables())
     it(`${name} gives the recorded file`, async () => {
-      const config = name.includes('small') ? 'nv_small' : 'nv_large';
-      using system = openSystem({ devices: [`nvdla:${config}`] });
+      using system = openSystem({ devices: [boardOf(name)] });
       await using loaded = await LoadedLoadable.load(system.open(), readLoadable(bytes));
       await loaded.run();
       const [output] = loaded.outputs;
@@ -381,6 +386,21 @@ describe("the vendor's int8 regression loadables", needsShared(FLATBUFS), () => 
       const own = readdirSync(folder).find((entry) => entry.replace(/_[0-9a-f]{6}$/, '_fbuf') === name)!;
       const lead = readFileSync(join(folder, own, 'dla/lead.md5'), 'latin1');
       assert.equal(`${createHash('md5').update(made).digest('hex')}  o_000000.dimg\n`, lead);
-      assert.equal(output!.desc.data_type, TensorDataType.INT8);
     });
+
+  it('LeNet, fp16, knows digits, one after the other', async () => {
+    const { bytes } = vendorLoadables().find(({ name }) => name === 'NN_L0_0_fbuf')!;
+    using system = openSystem({ devices: ['nvdla:nv_full'] });
+    await using loaded = await LoadedLoadable.load(system.open(), readLoadable(bytes));
+    const [input] = loaded.inputs;
+    const [output] = loaded.outputs;
+    for (const [digit, name] of Object.entries({ 1: 'one', 3: 'three', 4: 'four', 5: 'five', 7: 'seven' })) {
+      const path = shared(`vectors/nvdla/digits/${name}.pgm`)!;
+      const picture = decodePicture(new Uint8Array(readFileSync(path)), path);
+      putPixels(input!.desc, input!.bytes, pixelsOf(input!.desc, picture, { normalize: 255 }));
+      await loaded.run();
+      const scores = reals(takePixels(output!.desc, output!.bytes), 10);
+      assert.equal(scores.indexOf(Math.max(...scores)), Number(digit));
+    }
+  });
 });
