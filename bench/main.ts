@@ -8,6 +8,7 @@ import { job } from './job.js';
 import { mmio } from './mmio.js';
 import { models } from './models.js';
 import { scale } from './scale.js';
+import { wire } from './wire.js';
 
 const { values: options, positionals: asked } = parseArgs({
   allowPositionals: true,
@@ -19,6 +20,7 @@ const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   scale,
   conv,
   models,
+  wire,
   gna: () => gna(options),
 };
 

@@ -2,11 +2,15 @@
  * Not the wire: bench/wire.ts runs our daemon beside it.
  *
  * echo serve SOCKET          one client, until it hangs up
- * echo call SOCKET N BYTES   prints the round trip of N messages in ns, sorted: p50 p99
+ * echo call SOCKET N BYTES   prints the round trip of N messages in ns: p50 p99
+ * echo ioctl NODE N          the same of N calls of the node that do nothing (GET_CLIENT), under the preload library
  */
+#include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -47,12 +51,19 @@ int main(int argc, char **argv) {
       if (sendmsg(peer, &out, 0) != got) return 1;
     }
   }
-  if (argc < 5 || connect(fd, (struct sockaddr *)&at, sizeof at)) return 1;
-  int count = atoi(argv[3]), bytes = atoi(argv[4]);
+  int calls = !strcmp(argv[1], "ioctl");
+  if (argc < (calls ? 4 : 5)) return 2;
+  if (calls ? (fd = open(argv[2], O_RDWR)) < 0 : connect(fd, (struct sockaddr *)&at, sizeof at)) return 1;
+  int count = atoi(argv[3]), bytes = calls ? 0 : atoi(argv[4]);
+  /* struct drm_client: idx, auth, pid, uid, magic, iocs */
+  uint64_t client[5] = {0};
   long *ns = calloc(count, sizeof *ns);
   for (int i = -1000; i < count; i++) {
     long start = now();
-    if (send(fd, buffer, bytes, 0) != bytes || recv(fd, buffer, sizeof buffer, 0) != bytes) return 1;
+    if (calls) {
+      client[0] = 0;
+      if (ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, 'd', 5, sizeof client), client)) return 1;
+    } else if (send(fd, buffer, bytes, 0) != bytes || recv(fd, buffer, sizeof buffer, 0) != bytes) return 1;
     if (i >= 0) ns[i] = now() - start;
   }
   qsort(ns, count, sizeof *ns, by_value);
