@@ -2,6 +2,7 @@
 // Not a compiler: it calls the compiler's steps in order and says how long they took.
 import { AccelError } from '../base/errors.js';
 import {
+  calibrate,
   compile,
   type CompiledProgram,
   type DataType,
@@ -9,11 +10,11 @@ import {
   importOnnx,
   type ImportOptions,
   optimize,
-  quantize,
   type QuantizeOptions,
   refuseOpaque,
   type Shape,
   shapeOf,
+  type TargetCalibration,
   type TypedArray,
   type Value,
 } from '../compiler/index.js';
@@ -94,13 +95,14 @@ export async function buildGraph(
 function compileGraph(graph: Graph, target: string, options: BuildOptions): CompiledProgram {
   refuseOpaque(graph.nodes);
   optimize(graph);
+  let calibration: TargetCalibration | undefined;
   if (isFloat(graph)) {
     const samples = options.calibration?.(graph.inputs.map(inputOf)) ?? [];
     options.onProgress?.('quantising');
-    if (samples.length > 0) quantize(graph, samples, options.quantize);
+    if (samples.length > 0) calibration = calibrate(graph, target, samples, options.quantize);
   }
   options.onProgress?.('compiling');
-  const program = compile(graph, target);
+  const program = compile(graph, target, calibration);
   if (options.fallback === 'forbid') forbidHost(program);
   return program;
 }

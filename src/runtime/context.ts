@@ -5,6 +5,7 @@ import { AccelError } from '../base/errors.js';
 import { elementCount, type TypedArray } from '../compiler/ir/index.js';
 import type { AccelFile } from '../core/accel-file.js';
 import type { Backend, Values } from './backends/backend.js';
+import { GnaBackend } from './backends/gna.js';
 import { NvdlaBackend } from './backends/nvdla.js';
 import type { MLGraph } from './graph.js';
 import type { HostExecutor } from './host-executor.js';
@@ -46,7 +47,7 @@ export interface MLDispatchResult {
 export type MLNamedTensors = Readonly<Record<string, MLTensor>>;
 
 /** How the driver calls itself, by the first part of a target's name. */
-const drivers: Readonly<Record<string, string>> = { nvdla: 'nvdla' };
+const drivers: Readonly<Record<string, string>> = { nvdla: 'nvdla', gna: 'gna' };
 
 /**
  * A context on one device.
@@ -105,7 +106,11 @@ export class MLContext implements AsyncDisposable {
     this.ticks = options.clock ?? noTicks;
     this.#file = options.file;
     this.#owns = options.owns ?? false;
-    this.backends = [new NvdlaBackend(options.file, this.ticks)];
+    this.backends = [
+      options.target.startsWith('gna:')
+        ? new GnaBackend(options.file, this.ticks)
+        : new NvdlaBackend(options.file, this.ticks),
+    ];
     this.lost = new Promise((resolve) => {
       this.#lose = (info) => {
         this.#lostInfo ??= info;

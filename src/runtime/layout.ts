@@ -2,7 +2,7 @@
 // Not the compiler's weight packing: constants arrive as bytes.
 import { AccelError } from '../base/errors.js';
 import { arrayType, type DataType, elementCount, type TypedArray } from '../compiler/ir/index.js';
-import type { Binding, FeatureLayout, LinearLayout } from '../compiler/targets/program.js';
+import type { Binding, FeatureLayout, LinearLayout, StridedLayout } from '../compiler/targets/program.js';
 import { floatToHalf as toHalf, halfToFloat as fromHalf } from '../compiler/ir/evaluate/half.js';
 
 const views = {
@@ -36,6 +36,8 @@ export class BoundTensor {
   readonly #staging: StoredArray | undefined;
   readonly #toStored: Convert | undefined;
   readonly #fromStored: Convert | undefined;
+  /** Places of a strided tensor's elements: in memory, and in the tensor. */
+  readonly #places: Places | undefined;
 
   /**
    * `memory` is the mapping of the binding's buffer.
@@ -55,6 +57,7 @@ export class BoundTensor {
       memory.byteOffset + offset,
       Math.floor(bytes / View.BYTES_PER_ELEMENT),
     );
+    if (binding.layout.kind === 'strided') this.#places = placesOf(binding.layout);
     const conversion = conversionOf(binding);
     if (conversion !== undefined) {
       this.#staging = new View(elementCount(binding.tensor.shape));
@@ -72,6 +75,8 @@ export class BoundTensor {
     }
     const { layout } = this.binding;
     if (layout.kind === 'feature') scatter(layout, stored, this.#memory);
+    else if (layout.kind === 'strided')
+      move(stored, this.#places!.tensor, this.#memory, this.#places!.memory);
     else rows(layout, stored, this.#memory, true);
   }
 
@@ -80,6 +85,8 @@ export class BoundTensor {
     const stored = this.#staging ?? (elements as StoredArray);
     const { layout } = this.binding;
     if (layout.kind === 'feature') gather(layout, this.#memory, stored);
+    else if (layout.kind === 'strided')
+      move(this.#memory, this.#places!.memory, stored, this.#places!.tensor);
     else rows(layout, stored, this.#memory, false);
     if (this.#staging !== undefined) this.#fromStored!(stored, elements as NumberArray);
   }
@@ -119,6 +126,29 @@ function gather(layout: FeatureLayout, from: StoredArray, to: StoredArray): void
   }
 }
 
+interface Places {
+  readonly tensor: Int32Array;
+  readonly memory: Int32Array;
+}
+
+function placesOf({ offset, tensorOffset, dims }: StridedLayout): Places {
+  let places: Places = { tensor: Int32Array.of(tensorOffset), memory: Int32Array.of(offset) };
+  for (const { size, tensor, memory } of dims) {
+    const spread = (from: Int32Array, step: number): Int32Array => {
+      const to = new Int32Array(from.length * size);
+      let at = 0;
+      for (const place of from) for (let i = 0; i < size; i++) to[at++] = place + i * step;
+      return to;
+    };
+    places = { tensor: spread(places.tensor, tensor), memory: spread(places.memory, memory) };
+  }
+  return places;
+}
+
+function move(from: StoredArray, fromPlaces: Int32Array, to: StoredArray, toPlaces: Int32Array): void {
+  for (let i = 0; i < fromPlaces.length; i++) to[toPlaces[i]!] = from[fromPlaces[i]!]!;
+}
+
 function rows(layout: LinearLayout, tensor: StoredArray, memory: StoredArray, write: boolean): void {
   const { columns } = layout;
   const stride = layout.rowStride / memory.BYTES_PER_ELEMENT;
@@ -146,7 +176,11 @@ function conversionOf(binding: Binding): { pack: Convert; unpack: Convert } | un
   }
   if (outside === 'uint8' && stored === 'int8') return { pack: offsetBy(-128), unpack: offsetBy(128) };
   if (outside === 'bool' && stored === 'int8') return { pack: copy, unpack: copy };
-  if (isNarrower(outside, stored)) return { pack: copy, unpack: copy };
+  if (isNarrower(outside, stored)) {
+    const zero = tensor.quantization?.zeroPoint[0] ?? 0;
+    const shift = (quantization?.zeroPoint ?? zero) - zero;
+    return shift === 0 ? { pack: copy, unpack: copy } : { pack: offsetBy(shift), unpack: offsetBy(-shift) };
+  }
   throw new AccelError('EOPNOTSUPP', {
     field: tensor.name,
     reason: `a ${outside} tensor kept as ${stored}${quantization === undefined ? ' without a scale' : ''}`,

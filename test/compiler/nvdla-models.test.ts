@@ -30,6 +30,7 @@ describe('quantised models on NVDLA', needsShared('models/models.json'), () => {
                 tensors.set(name, data);
               continue;
             }
+            assert.ok(segment.kind === 'nvdla');
             const results = await runSegment(file, segment, tensors as Map<string, Int8Array>);
             for (const [name, data] of results) {
               const binding = segment.outputs.find((output) => output.tensor.name === name)!;

@@ -2,4 +2,5 @@
 // Not the runtime: nothing here opens a device.
 export * from './compile.js';
 export * from './program.js';
+export * from './gna/index.js';
 export * from './nvdla/index.js';

@@ -19,8 +19,6 @@ export interface PartTarget<S extends DeviceSegment> {
   readonly kind: S['kind'];
   /** Makes the device's segment of a part. Undefined when a node turned out not to fit: `onHost` then says which and why. */
   lower(part: Part, onHost: OnHost): (() => S) | undefined;
-  /** Multiply-accumulates that the operator asks for. */
-  macsOf(node: Node): number;
   /** Why a node on the device costs nothing there; undefined when it is computed. */
   free(node: Node): string | undefined;
 }
@@ -37,6 +35,27 @@ export function refusal(lower: () => void): string | undefined {
   } catch (error) {
     if (error instanceof CompileError) return error.rule;
     throw error;
+  }
+}
+
+/** Multiply-accumulates of a convolution or product, as the model states them; 0 for other nodes or unknown shapes. */
+export function macsOf(node: Node): number {
+  const count = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+  const out = node.outputs[0]?.shape;
+  const w = node.inputs[1]?.shape;
+  const x = node.inputs[0]?.shape;
+  if (out === undefined || w === undefined || x === undefined) return 0;
+  switch (node.op) {
+    case 'Conv':
+      return count(out) * count(w.slice(1));
+    case 'ConvTranspose':
+      return count(x) * count(w.slice(1));
+    case 'Gemm':
+      return count(out) * (node.attributes.transA ? x[0]! : x[1]!);
+    case 'MatMul':
+      return count(out) * x.at(-1)!;
+    default:
+      return 0;
   }
 }
 
@@ -136,7 +155,7 @@ function placementOf<S extends DeviceSegment>(
   reason: string | undefined,
   layers: ReadonlyMap<string, string>,
 ): Placement {
-  const common = { node: nameOf(node), operator: operatorOf(node), macs: target.macsOf(node) };
+  const common = { node: nameOf(node), operator: operatorOf(node), macs: macsOf(node) };
   if (reason !== undefined) return { ...common, device: 'host', reason };
   const free = target.free(node);
   if (free !== undefined) return { ...common, device: 'none', reason: free };

@@ -1,5 +1,6 @@
 // What a target makes of a graph: segments for devices and for the host, in order, and why each node is where it is.
 // Not a file format and not tied to one device: buffers, bytes and figures; who runs it opens files and maps memory.
+import type { GnaGeneration } from '../../hw/gna/index.js';
 import type { ConfigName } from '../../hw/nvdla/index.js';
 import type { DataType, Graph, Quantization, Shape } from '../ir/index.js';
 
@@ -48,12 +49,23 @@ export interface LinearLayout {
   readonly rowStride: number;
 }
 
-export type Layout = FeatureLayout | LinearLayout;
+/**
+ * Any order: loops over the tensor, outermost first. Element `tensorOffset` + the sum of i[n] * dims[n].tensor of the row-major tensor
+ * is element `offset` + the sum of i[n] * dims[n].memory of the memory. What lies between them is left as it is.
+ */
+export interface StridedLayout {
+  readonly kind: 'strided';
+  readonly offset: number;
+  readonly tensorOffset: number;
+  readonly dims: readonly { readonly size: number; readonly tensor: number; readonly memory: number }[];
+}
+
+export type Layout = FeatureLayout | LinearLayout | StridedLayout;
 
 /**
  * Where a tensor lies in a segment's memory. `tensor` is the outside: when it is float and `stored` is an integer type, whoever
  * binds it quantises (round half to even, saturate) or dequantises with `quantization`; when it is uint8 and `stored` is int8
- * the values are 128 apart.
+ * the values are 128 apart; when both are integers and have zero points, these come to lie on each other.
  */
 export interface Binding {
   readonly tensor: TensorInfo;
@@ -104,7 +116,15 @@ export interface NvdlaSegment extends DeviceSegmentBase {
   readonly addresses: readonly { readonly buffer: number; readonly offset: number }[];
 }
 
-export type DeviceSegment = NvdlaSegment;
+/** Requests of the gna driver, one after the other. Buffers lie back to back from device address 0, in their order. */
+export interface GnaSegment extends DeviceSegmentBase {
+  readonly kind: 'gna';
+  readonly generation: GnaGeneration;
+  /** Descriptors are at the beginning of buffer 0: which of them each request runs. */
+  readonly requests: readonly { readonly first: number; readonly count: number }[];
+}
+
+export type DeviceSegment = NvdlaSegment | GnaSegment;
 
 /** Nodes that the host computes. Inputs and outputs of `graph` are named as the program's tensors. */
 export interface HostSegment {
@@ -130,7 +150,7 @@ export interface Placement {
 /** Segments run in order; each finds its inputs by name among the program's inputs and earlier outputs. */
 export interface CompiledProgram {
   readonly name: string;
-  /** `nvdla:nv_small`. */
+  /** `nvdla:nv_small`, `gna:3.0`. */
   readonly target: string;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];

@@ -1,5 +1,6 @@
 // What a context needs of a device: load a compiled segment, run it, let go of it.
 // Not a driver: a backend only makes the calls of its driver's uAPI.
+import { AccelError } from '../../base/errors.js';
 import type { TypedArray } from '../../compiler/ir/index.js';
 import type { DeviceSegment } from '../../compiler/targets/program.js';
 import type { DispatchTimes } from '../stats.js';
@@ -24,4 +25,13 @@ export interface Backend {
    * @throws AccelError with nothing left behind
    */
   load(segment: DeviceSegment): Promise<LoadedSegment>;
+}
+
+/** For a backend that is handed a segment of another's. */
+export function wrongSegment(backend: Backend, segment: DeviceSegment): AccelError {
+  return new AccelError('EINVAL', {
+    call: 'build',
+    field: 'segment',
+    reason: `for ${segment.kind}, the device is ${backend.kind}`,
+  });
 }

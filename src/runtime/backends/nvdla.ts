@@ -7,7 +7,7 @@ import type { AccelFile } from '../../core/accel-file.js';
 import { BoundTensor, makeArray } from '../layout.js';
 import type { DispatchTimes, Ticks } from '../stats.js';
 import { AsyncStack } from '../async-stack.js';
-import type { Backend, LoadedSegment, Values } from './backend.js';
+import { wrongSegment, type Backend, type LoadedSegment, type Values } from './backend.js';
 import { allocate, type NvdlaMemory, NvdlaSubmission } from './nvdla-memory.js';
 
 interface DeviceBuffer {
@@ -26,6 +26,7 @@ export class NvdlaBackend implements Backend {
   }
 
   async load(segment: DeviceSegment): Promise<LoadedSegment> {
+    if (segment.kind !== 'nvdla') throw wrongSegment(this, segment);
     const setup = new AsyncStack();
     try {
       const buffers: DeviceBuffer[] = [];

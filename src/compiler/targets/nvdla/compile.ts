@@ -4,7 +4,7 @@ import { type ConfigName, configs, type NvdlaConfig } from '../../../hw/nvdla/in
 import { CompileError, type Graph, type Node } from '../../ir/index.js';
 import { compileParts, type OnHost, outputsOf, type Part, refusal } from '../parts.js';
 import type { CompiledProgram, NvdlaSegment } from '../program.js';
-import { lowerConv, lowerProduct, macsOf } from './convolution.js';
+import { lowerConv, lowerProduct } from './convolution.js';
 import { lowerActivation, lowerBatchNormalization, lowerScale } from './elementwise.js';
 import { lowerAdd } from './residual.js';
 import { emitSegment, type SegmentOutput } from './emit.js';
@@ -93,7 +93,6 @@ export function compileNvdla(graph: Graph, { config: name }: NvdlaOptions): Comp
     name: `nvdla:${name}`,
     kind: 'nvdla',
     lower: (part, onHost) => deviceSegment(graph, part, configs[name], onHost),
-    macsOf,
     free: (node) => {
       if (layoutOnly.has(node.op)) return 'the next layer reads with other strides';
       return conversions.has(node.op) ? 'converted when the tensor is copied in or out' : undefined;

@@ -132,27 +132,6 @@ function productInput(lowering: Lowering, node: Node, x: Value, inner: number, r
   return lowering.inCubeOf(node, x, { channels: inner, height: 1, width: rows }, { c: 1, y: 0, x: inner });
 }
 
-/** Multiply-accumulates of a convolution or product, as the model states them; 0 for other nodes or unknown shapes. */
-export function macsOf(node: Node): number {
-  const count = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-  const out = node.outputs[0]?.shape;
-  const w = node.inputs[1]?.shape;
-  const x = node.inputs[0]?.shape;
-  if (out === undefined || w === undefined || x === undefined) return 0;
-  switch (node.op) {
-    case 'Conv':
-      return count(out) * count(w.slice(1));
-    case 'ConvTranspose':
-      return count(x) * count(w.slice(1));
-    case 'Gemm':
-      return count(out) * (node.attributes.transA ? x[0]! : x[1]!);
-    case 'MatMul':
-      return count(out) * x.at(-1)!;
-    default:
-      return 0;
-  }
-}
-
 /** Constant int8 weights (read when asked for) and a scale per kernel, or one; `axis` is where kernels lie. */
 function int8Weights(
   node: Node,

@@ -1,0 +1,509 @@
+// Operators that are sums of products with known weights: Conv, Gemm, MatMul, and averages as convolutions with equal weights.
+// Not how their windows become layers: windows.ts.
+import {
+  elementCount,
+  inputOf,
+  nameOf,
+  type Node,
+  nodeError,
+  type NodeOf,
+  shapeOf,
+  stridesOf,
+  type Value,
+} from '../../ir/index.js';
+import { perTensor } from '../../ir/evaluate/quantized.js';
+import { macsOf } from '../parts.js';
+import { align, ALIGN, ELEMENTS_MAX, GROUPS_MAX, hasConvolution } from './limits.js';
+import { type Lowering, type Margins, noMargins } from './lowering.js';
+import { type Linear, quantities } from './scale.js';
+import { type At, axesOf, type Dim, placesOf, spanOf, type View } from './view.js';
+import { addWindows, fitsFilter, type Grid, type Taps, viewOf } from './windows.js';
+
+/** Weights with zero points taken off, and their scales: one, or one per filter. 1 where they are reals. */
+interface Weights {
+  readonly data: ArrayLike<number>;
+  scale(f: number): number;
+}
+
+function weightsOf(node: Node, value: Value): Weights {
+  if (value.data === undefined)
+    throw nodeError(
+      node,
+      'EOPNOTSUPP',
+      'its weights are not known when compiling: GNA has no product of two tensors',
+    );
+  const { fill } = value.data;
+  const data =
+    fill === undefined
+      ? (value.data.array() as ArrayLike<number>)
+      : new Float64Array(value.data.length).fill(Number(fill));
+  const { quantization } = value;
+  if (quantization === undefined) {
+    if (value.type !== 'float32') throw nodeError(node, 'EOPNOTSUPP', `weights of type ${value.type}`);
+    return { data, scale: () => 1 };
+  }
+  const { scale, zeroPoint } = quantization;
+  if (zeroPoint.some((zero) => zero !== zeroPoint[0]))
+    throw nodeError(node, 'EOPNOTSUPP', 'weights with zero points of their own for each channel');
+  const zero = zeroPoint[0]!;
+  return {
+    data: zero === 0 ? data : Float64Array.from(data, (x) => x - zero),
+    scale: (f) => scale[scale.length === 1 ? 0 : f]!,
+  };
+}
+
+/** The bias in products of 1: int32 as it is, reals divided by what such a product stands for. */
+function biasOf(node: Node, filters: number, unit: Float64Array): Float64Array {
+  const value = node.inputs[2];
+  const bias = new Float64Array(filters);
+  if (value === undefined) return bias;
+  if (value.data === undefined) throw nodeError(node, 'EOPNOTSUPP', 'its bias is not known when compiling');
+  const given = value.data.numbers();
+  for (let f = 0; f < filters; f++) {
+    const each = given[given.length === 1 ? 0 : f]!;
+    bias[f] = value.type === 'int32' ? each : each / unit[f]!;
+  }
+  return bias;
+}
+
+/** Rows of `inner` weights per filter, from where the model has them. */
+function linearOf(
+  node: Node,
+  input: View,
+  weights: Weights,
+  filters: number,
+  inner: number,
+  data: ArrayLike<number> = weights.data,
+): Linear {
+  const unit = Float64Array.from({ length: filters }, (_, f) => input.stored.scale * weights.scale(f));
+  return {
+    node,
+    filters,
+    inner,
+    weights: data,
+    unit,
+    bias: biasOf(node, filters, unit),
+    limit: input.stored.limit,
+  };
+}
+
+/** Sizes of one axis of windows. */
+interface Axis {
+  readonly input: number;
+  readonly output: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly pad: number;
+}
+
+/** Zeros that the last window needs after the input. */
+function padAfter({ input, output, kernel, stride, dilation, pad }: Axis): number {
+  return Math.max(0, (output - 1) * stride + (kernel - 1) * dilation + 1 - pad - input);
+}
+
+interface Window2d {
+  readonly y: Axis;
+  readonly x: Axis;
+}
+
+function windowOf(node: NodeOf<'Conv'> | NodeOf<'AveragePool'>, x: Value, out: Value): Window2d {
+  const { kernel_shape, strides, dilations, pads } = node.attributes;
+  const [input, output] = [shapeOf(x), shapeOf(out)];
+  const rank = kernel_shape.length;
+  if (rank > 2 || input[0] !== 1)
+    throw nodeError(node, 'EOPNOTSUPP', rank > 2 ? 'more than two axes' : `a batch of ${input[0]}`);
+  const axis = (i: number): Axis => ({
+    input: input[2 + i]!,
+    output: output[2 + i]!,
+    kernel: kernel_shape[i]!,
+    stride: strides[i]!,
+    dilation: dilations[i] ?? 1,
+    pad: pads[i]!,
+  });
+  const one: Axis = { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, pad: 0 };
+  return rank === 1 ? { y: one, x: axis(0) } : { y: axis(0), x: axis(1) };
+}
+
+function marginsOf({ y, x }: Window2d): Margins {
+  return { top: y.pad, bottom: padAfter(y), left: x.pad, right: padAfter(x) };
+}
+
+/** Zeros that the convolutions among the users of a value want around it. */
+export function marginsFor(lowering: Lowering, value: Value): Margins {
+  let all = noMargins;
+  for (const user of lowering.uses.consumers(value)) {
+    if (user.op !== 'Conv' && user.op !== 'AveragePool') continue;
+    if (user.attributes.kernel_shape.length > 2 || value.shape?.[0] !== 1) continue;
+    const { top, bottom, left, right } = marginsOf(windowOf(user, value, user.outputs[0]!));
+    all = {
+      top: Math.max(all.top, top),
+      bottom: Math.max(all.bottom, bottom),
+      left: Math.max(all.left, left),
+      right: Math.max(all.right, right),
+    };
+  }
+  return all;
+}
+
+/** An image in memory: the places of channels, lines and columns. */
+export interface Image {
+  readonly view: View;
+  readonly channels: readonly Dim[];
+  readonly y: Dim;
+  readonly x: Dim;
+}
+
+const still: Dim = { size: 1, tensor: 0, memory: 0, before: 0, after: 0 };
+
+/** The value as an image [1, C, H, W] or [1, C, W] with at least these zeros around it. */
+export function imageOf(lowering: Lowering, node: Node, value: Value, margins: Margins): Image {
+  const shape = shapeOf(value);
+  const rank = shape.length;
+  if ((rank !== 3 && rank !== 4) || shape[0] !== 1)
+    throw nodeError(node, 'EOPNOTSUPP', `a tensor of shape [${shape.join(',')}] is no image: batch is 1`);
+  const known = lowering.valueOf(node, value);
+  if (known.kind === 'pending') {
+    const [channels, height, width] = [shape[1]!, rank === 4 ? shape[2]! : 1, shape.at(-1)!];
+    const lead = margins.left * channels;
+    const length = (margins.left + width + margins.right) * channels;
+    const lines = margins.top + height + margins.bottom;
+    const line = lines === 1 ? length : align(length, ALIGN);
+    const strides = stridesOf(shape);
+    const y: Dim = {
+      size: height,
+      tensor: rank === 4 ? strides[2]! : width,
+      memory: line,
+      before: margins.top,
+      after: margins.bottom,
+    };
+    const x: Dim = { size: width, tensor: 1, memory: channels, before: margins.left, after: margins.right };
+    const c: Dim = { size: channels, tensor: strides[1]!, memory: 1, before: 0, after: 0 };
+    const pieces = axesOf(known.value.dims, shape);
+    if (pieces === undefined || pieces.some((axis) => axis.length > 1))
+      throw nodeError(node, 'EOPNOTSUPP', `"${value.name}" lies across the axes of its source`);
+    const dims = rank === 4 ? [{ ...still, tensor: 0 }, c, y, x] : [{ ...still }, c, x];
+    const elements = (lines + 1) * line + 2 * ALIGN;
+    const view = lowering.bind(known.value, dims, elements, margins.top * line + lead);
+    return { view, channels: [c], y, x };
+  }
+  const image = placedImage(known.view, shape);
+  if (image === undefined)
+    throw nodeError(
+      node,
+      'EOPNOTSUPP',
+      'its input does not lie as an image in memory: it would have to be moved',
+    );
+  const { y, x } = image;
+  const enough =
+    y.before >= margins.top &&
+    y.after >= margins.bottom &&
+    x.before >= margins.left &&
+    x.after >= margins.right;
+  return enough ? image : padded(lowering, node, image, margins);
+}
+
+function placedImage(view: View, shape: readonly number[]): Image | undefined {
+  const axes = axesOf(view.dims, shape);
+  if (axes === undefined) return undefined;
+  const [, channels, ...plane] = axes;
+  if (plane.some((pieces) => pieces.length > 1)) return undefined;
+  const one = (pieces: readonly Dim[] | undefined): Dim => pieces?.[0] ?? still;
+  return {
+    view,
+    channels: channels!,
+    y: shape.length === 4 ? one(plane[0]) : still,
+    x: one(plane.at(-1)),
+  };
+}
+
+/** A copy with zeros around it. */
+function padded(lowering: Lowering, node: Node, image: Image, margins: Margins): Image {
+  const { view, channels, y, x } = image;
+  // Columns lie within lines: the axis with the greater steps is the lines'.
+  if (y.memory !== 0 && x.memory > y.memory && x.size > 1) {
+    const { top, bottom, left, right } = margins;
+    const turned = { top: left, bottom: right, left: top, right: bottom };
+    const result = padded(lowering, node, { view, channels, y: x, x: y }, turned);
+    return { ...result, y: result.x, x: result.y };
+  }
+  const pitch = x.size > 1 ? x.memory : spanOf(channels);
+  if (spanOf(channels) > pitch)
+    throw nodeError(node, 'EOPNOTSUPP', 'its channels do not lie together: padding would need a transpose');
+  const before = align(margins.left * pitch, ALIGN);
+  const line = align(before + (x.size + margins.right) * pitch, ALIGN);
+  const plane = lowering.plane(node, line * (y.size + margins.top + margins.bottom + 1) + ALIGN);
+  const offset = margins.top * line + before;
+  if (view.offset % ALIGN !== 0 || (y.size > 1 && y.memory % ALIGN !== 0))
+    throw nodeError(
+      node,
+      'EOPNOTSUPP',
+      'its lines do not begin on 64 bytes: padding would need to move them',
+    );
+  lowering.copyLines(
+    node,
+    { plane: view.plane, offset: view.offset },
+    { plane, offset },
+    {
+      lines: y.size,
+      columns: x.size * pitch,
+      from: y.size > 1 ? y.memory : x.size * pitch,
+      to: line,
+    },
+  );
+  return {
+    view: { ...view, plane, offset },
+    channels,
+    y: { ...y, memory: line, before: margins.top, after: margins.bottom },
+    x: { ...x, memory: pitch, before: margins.left, after: margins.right },
+  };
+}
+
+export function lowerConv(lowering: Lowering, node: NodeOf<'Conv'>): void {
+  const x = inputOf(node, 0);
+  const w = inputOf(node, 1);
+  const shape = shapeOf(w);
+  const window = windowOf(node, x, node.outputs[0]!);
+  const weights = weightsOf(node, w);
+  const [filters, perGroup] = [shape[0]!, shape[1]!];
+  const { group } = node.attributes;
+  const image = imageOf(lowering, node, x, marginsOf(window));
+  const linear = linearOf(node, image.view, weights, filters, elementCount(shape.slice(1)));
+  const groupOf = (f: number): number => Math.floor(f / (filters / group)) * perGroup;
+  convolve(lowering, { node, image, window, linear, groupOf });
+}
+
+/** A mean is a convolution of each channel with itself, of equal weights. */
+export function lowerAverage(
+  lowering: Lowering,
+  node: NodeOf<'AveragePool'> | NodeOf<'GlobalAveragePool'>,
+): void {
+  const x = inputOf(node, 0);
+  const out = node.outputs[0]!;
+  const channels = shapeOf(x)[1]!;
+  const whole = shapeOf(x).slice(2);
+  const form =
+    node.op === 'AveragePool'
+      ? node
+      : ({
+          attributes: {
+            kernel_shape: whole,
+            strides: whole.map(() => 1),
+            dilations: whole.map(() => 1),
+            pads: [...whole, ...whole].map(() => 0),
+          },
+        } as unknown as NodeOf<'AveragePool'>);
+  const window = windowOf(form, x, out);
+  const margins = marginsOf(window);
+  const taps = window.y.kernel * window.x.kernel;
+  const isPadded = Object.values(margins).some((margin) => margin > 0);
+  if (isPadded && node.op === 'AveragePool' && node.attributes.count_include_pad === 0)
+    throw nodeError(node, 'EOPNOTSUPP', 'means at the border are of fewer elements');
+  const image = imageOf(lowering, node, x, margins);
+  const unit = new Float64Array(channels).fill(image.view.stored.scale / taps);
+  // The contract's factor is (sIn / sOut) / count; sums are of whole numbers.
+  const linear: Linear = {
+    node,
+    filters: channels,
+    inner: taps,
+    weights: new Float64Array(channels * taps).fill(1),
+    unit,
+    bias: new Float64Array(channels),
+    limit: image.view.stored.limit,
+    ...(out.quantization === undefined
+      ? {}
+      : { ratio: image.view.stored.scale / perTensor(node, out).scale / taps }),
+  };
+  convolve(lowering, { node, image, window, linear, groupOf: (f) => f });
+}
+
+interface Convolution {
+  readonly node: Node;
+  readonly image: Image;
+  readonly window: Window2d;
+  readonly linear: Linear;
+  /** The first channel of a filter's group. */
+  groupOf(f: number): number;
+}
+
+export function convolve(lowering: Lowering, conv: Convolution): void {
+  const { node, linear, groupOf } = conv;
+  const out = node.outputs[0]!;
+  const { filters } = linear;
+  const q = quantities(linear, out, node.activation, lowering.ranges);
+  // Where columns lie farther apart than lines, or there is only one, the two change places.
+  const { window, image } = conv;
+  const turned =
+    window.y.output > 1 &&
+    (window.x.output === 1 || (image.x.memory > image.y.memory && image.y.size > 1 && image.x.size > 1));
+  const [line, column] = turned
+    ? [
+        { ...window.x, dim: image.x },
+        { ...window.y, dim: image.y },
+      ]
+    : [
+        { ...window.y, dim: image.y },
+        { ...window.x, dim: image.x },
+      ];
+  const channels = placesOf(image.channels);
+  const kernel = window.y.kernel * window.x.kernel;
+  const start = image.view.offset - window.y.pad * image.y.memory - window.x.pad * image.x.memory;
+  const grid: Grid = {
+    rows: { count: line.output, step: line.stride * line.dim.memory },
+    columns: { count: column.output, step: column.stride * column.dim.memory },
+  };
+  const tapsOf = (lineStep: number, columnStep: number, channelStep: number): Taps => {
+    const [yStep, xStep] = turned ? [columnStep, lineStep] : [lineStep, columnStep];
+    const places = new Int32Array(kernel);
+    for (let i = 0; i < kernel; i++)
+      places[i] =
+        Math.floor(i / window.x.kernel) * window.y.dilation * yStep +
+        (i % window.x.kernel) * window.x.dilation * xStep;
+    let most = 0;
+    for (const place of places) most = Math.max(most, place);
+    let last = 0;
+    for (const place of channels) last = Math.max(last, place);
+    return {
+      place: (f, i) => {
+        const c = Math.floor(i / kernel);
+        return places[i - c * kernel]! + channels[groupOf(f) + c]! * channelStep;
+      },
+      span: most + last * channelStep + 1,
+    };
+  };
+  const { margins: asked, strides } = resultOf(lowering, out, turned);
+  const common = { node, linear, quantities: q, margins: asked, macs: macsOf(node) };
+  let taps = tapsOf(line.dim.memory, column.dim.memory, 1);
+  const input: At = { plane: image.view.plane, offset: start };
+  let results;
+  const places = line.output * column.output;
+  const pitch = line.dim.memory;
+  const lines = line.kernel;
+  const gathered =
+    places > 1 && !fitsFilter(taps.span) && line.dilation === 1 && lines > 1 && lines <= GROUPS_MAX;
+  if (gathered && hasConvolution(lowering.config) && pitch % 8 === 0 && pitch * lines <= ELEMENTS_MAX) {
+    const close = tapsOf(1, column.dim.memory * lines, lines);
+    if (fitsFilter(close.span)) {
+      taps = close;
+      results = addGathered(lowering, { ...common, taps, input, grid }, { lines, pitch });
+    }
+  }
+  results ??= addWindows(lowering, { ...common, taps, input, grid });
+  const view = viewOf(results, q.stored, { filters, rows: line.output, columns: column.output }, strides);
+  lowering.place(out, view);
+}
+
+/** Row-major strides of the result's filter, row and column, and the zeros its users want. */
+function resultOf(
+  lowering: Lowering,
+  out: Value,
+  turned: boolean,
+): { margins: Margins; strides: { filter: number; row: number; column: number } } {
+  const shape = shapeOf(out);
+  const strides = stridesOf(shape);
+  const margins = marginsFor(lowering, out);
+  const [y, x] = [shape.length === 4 ? strides[2]! : 0, strides.at(-1)!];
+  if (!turned) return { margins, strides: { filter: strides[1]!, row: y, column: x } };
+  const { top, bottom, left, right } = margins;
+  return {
+    margins: { top: left, bottom: right, left: top, right: bottom },
+    strides: { filter: strides[1]!, row: x, column: y },
+  };
+}
+
+/**
+ * Windows over several lines that span too much: the lines of each row of results are interleaved first, so that a window's elements
+ * lie together.
+ */
+function addGathered(
+  lowering: Lowering,
+  windows: Parameters<typeof addWindows>[1],
+  { lines, pitch }: { lines: number; pitch: number },
+): ReturnType<typeof addWindows> {
+  const { node, input, grid, macs } = windows;
+  const plane = lowering.plane(node, pitch * lines + 2 * ALIGN);
+  const rows = grid.rows.count;
+  const columns = { count: grid.columns.count, step: grid.columns.step * lines };
+  let all: ReturnType<typeof addWindows> | undefined;
+  // One plane of results for all rows, one after the other; the first row's layers say where.
+  const layers: Parameters<Lowering['add']>[0][] = [];
+  for (let row = 0; row < rows; row++) {
+    const place = input.offset + row * grid.rows.step;
+    const lead = ((place % ALIGN) + ALIGN) % ALIGN;
+    layers.push({
+      kind: 'interleave',
+      nodes: [nameOf(node)],
+      input: { plane: input.plane, offset: place - lead },
+      output: { plane, offset: 0 },
+      inputs: pitch,
+      groups: lines,
+      macs: 0,
+      hardwareMacs: 0,
+    });
+    if (lead !== ((input.offset % ALIGN) + ALIGN) % ALIGN)
+      throw nodeError(node, 'EOPNOTSUPP', 'its lines begin at different places of 64 bytes');
+  }
+  const lead = ((input.offset % ALIGN) + ALIGN) % ALIGN;
+  const before = lowering.layers.length;
+  all = addWindows(lowering, {
+    ...windows,
+    input: { plane, offset: lead * lines },
+    grid: { rows: { count: rows, step: 0 }, columns },
+    macs,
+  });
+  const made = lowering.layers.splice(before);
+  made.forEach((layer, row) => {
+    lowering.add(layers[row]!);
+    lowering.add(layer);
+  });
+  return all;
+}
+
+/** Gemm and MatMul with a known second factor. */
+export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'MatMul'>): void {
+  const x = inputOf(node, 0);
+  const w = inputOf(node, 1);
+  const out = node.outputs[0]!;
+  const form = node.op === 'Gemm' ? node.attributes : { alpha: 1, beta: 1, transA: 0, transB: 0 };
+  if (form.alpha !== 1 || form.beta !== 1 || form.transA !== 0)
+    throw nodeError(node, 'EOPNOTSUPP', 'alpha and beta are 1 and transA is 0 on the device');
+  const shape = shapeOf(w);
+  if (shape.length !== 2) throw nodeError(node, 'EOPNOTSUPP', 'the second factor is no matrix');
+  const weights = weightsOf(node, w);
+  const [inner, filters] = form.transB ? [shape[1]!, shape[0]!] : [shape[0]!, shape[1]!];
+  const xShape = shapeOf(x);
+  const rows = elementCount(xShape.slice(0, -1));
+  const view = lowering.anywhere(node, x);
+  const axes = axesOf(view.dims, [rows, inner]);
+  if (axes === undefined || axes[0]!.length > 1)
+    throw nodeError(node, 'EOPNOTSUPP', 'its rows do not lie evenly in memory');
+  let data = weights.data;
+  if (!form.transB) {
+    const turned = new Float64Array(filters * inner);
+    for (let f = 0; f < filters; f++)
+      for (let i = 0; i < inner; i++) turned[f * inner + i] = weights.data[i * filters + f]!;
+    data = turned;
+  }
+  const linear = linearOf(node, view, weights, filters, inner, data);
+  const q = quantities(linear, out, node.activation, lowering.ranges);
+  const places = placesOf(axes[1]!);
+  const step = axes[0]![0]?.memory ?? 0;
+  const results = addWindows(lowering, {
+    node,
+    linear,
+    quantities: q,
+    taps: { place: (_, i) => places[i]!, span: spanOf(axes[1]!) },
+    input: { plane: view.plane, offset: view.offset },
+    grid: { rows: { count: 1, step: 0 }, columns: { count: rows, step } },
+    macs: macsOf(node),
+  });
+  const sizes = { filters, rows: 1, columns: rows };
+  lowering.place(out, viewOf(results, q.stored, sizes, { filter: 1, row: 0, column: filters }));
+}
+
+/** For operators that quantised values must be kept alike in. */
+export function sameScale(node: Node, a: Value, b: Value): boolean {
+  if (a.quantization === undefined || b.quantization === undefined) return false;
+  const [p, q] = [perTensor(node, a), perTensor(node, b)];
+  return p.scale === q.scale && p.zeroPoint === q.zeroPoint;
+}
