@@ -90,7 +90,6 @@ export function lowerConstant(
   const outer = broadcast(shape, shapeOf(x))!;
   const indexes = broadcastIndexes(shape, outer);
   const { scale } = view.stored;
-  const product = node.op === 'Mul' || node.op === 'Div';
   const count = elementCount(shapeOf(x));
   const weights = new Float64Array(count).fill(1);
   const bias = new Float64Array(count);
@@ -115,7 +114,7 @@ export function lowerConstant(
   };
   const q = quantities(linear, out, node.activation, lowering.ranges);
   addDiagonal(lowering, node, view, out, q, {
-    weight: (i) => (product ? weights[i]! : weights[i]!) * q.factor[i]!,
+    weight: (i) => weights[i]! * q.factor[i]!,
     bias: (i) => q.bias[i]!,
   });
 }

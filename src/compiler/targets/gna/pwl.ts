@@ -83,17 +83,22 @@ export function lineTable(
   high: number,
   negative?: { slope: number; shift: number },
 ): Table {
-  const table: Segment[] = [{ x: INT32_MIN, y: low, slope: 0, shift: 8 }];
+  const first = negative === undefined || negative.slope === 0 || low >= 0 ? { slope, shift } : negative;
+  // What int32 does not reach of the line needs no segment.
+  const bottom = Math.max(low, Math.floor((INT32_MIN * first.slope) / 2 ** first.shift + 0.5) + 1);
+  const table: Segment[] = [{ x: INT32_MIN, y: Math.max(low, bottom - 1), slope: 0, shift: 8 }];
   const add = (y: number, line: { slope: number; shift: number }): void => {
     // The line is at y - 1/2 there: rounding down from then on rounds to the nearest.
     const x = floor4(((y - 0.5) * 2 ** line.shift) / line.slope);
     if (x > table.at(-1)!.x) table.push({ x, y, ...line });
-    else table[table.length - 1] = { x: table.at(-1)!.x, y, ...line };
+    else table[table.length - 1] = { x, y, ...line };
   };
-  if (negative !== undefined && low < 0 && negative.slope !== 0) add(low, negative);
-  add(negative === undefined ? low : Math.max(low, 0), { slope, shift });
+  add(bottom, first);
+  if (first === negative) add(0, { slope, shift });
   const end = floor4(((high - 0.5) * 2 ** shift) / slope) + 4;
   if (end > table.at(-1)!.x && end < INT32_MAX - 3) table.push({ x: end, y: high, slope: 0, shift: 8 });
+  // Tables have two segments at least.
+  if (table.length === 1) table.unshift({ x: INT32_MIN, y: low, slope: 0, shift: 8 });
   return table;
 }
 

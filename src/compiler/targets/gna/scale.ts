@@ -132,7 +132,7 @@ function forLevels(linear: Linear, out: Value, activation: Activation | undefine
       return {
         factor: new Float64Array(filters).fill(factor),
         bias: Int32Array.from(bias, (each) => each * factor),
-        ...(most(weight) <= 127 ? { multiplier: factor } : {}),
+        ...(isInt8(linear.weights) ? { multiplier: factor } : {}),
         table,
         stored,
         detail: { rounding: 'exact', segments: table.length },
@@ -168,6 +168,14 @@ function forLevels(linear: Linear, out: Value, activation: Activation | undefine
     stored,
     detail: { rounding: 'weights to 16 bits', segments: table.length },
   };
+}
+
+function isInt8(weights: ArrayLike<number>): boolean {
+  for (let i = 0; i < weights.length; i++) {
+    const w = weights[i]!;
+    if (w < -128 || w > 127 || !Number.isInteger(w)) return false;
+  }
+  return true;
 }
 
 /** Real results in steps of the output to integers without the zero point: the last step of ir/evaluate/quantized.ts. */

@@ -128,7 +128,7 @@ function addPlaces(lowering: Lowering, windows: Windows): Results {
         ...rows.constants(lead, inputs),
         macs: macs / places,
         hardwareMacs: inputs * filters,
-        detail: { ...quantities.detail, inputs },
+        detail: { ...quantities.detail, weightBits: rows.bits },
       });
     }
   return results;
@@ -250,6 +250,10 @@ class Rows {
     bias.set(quantities.bias);
     this.#bias = this.#narrow ? compoundBlob(bias, quantities.multiplier!) : int32Blob(bias);
     this.#segments = segmentsBlob(quantities.table);
+  }
+
+  get bits(): number {
+    return this.#narrow ? 8 : 16;
   }
 
   constants(lead: number, length: number): Constants {
