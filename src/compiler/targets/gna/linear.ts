@@ -13,11 +13,20 @@ import {
 } from '../../ir/index.js';
 import { perTensor } from '../../ir/evaluate/quantized.js';
 import { macsOf } from '../parts.js';
-import { align, ALIGN, ELEMENTS_MAX, GROUPS_MAX, hasConvolution } from './limits.js';
-import { type Lowering, type Margins, noMargins } from './lowering.js';
+import { type Image, imageOf, marginsFor, marginsOf, type Window2d, windowOf } from './image.js';
+import { ALIGN, ELEMENTS_MAX, GROUPS_MAX, hasConvolution } from './limits.js';
+import type { Lowering, Margins } from './lowering.js';
 import { type Linear, quantities } from './scale.js';
-import { type At, axesOf, type Dim, placesOf, spanOf, type View } from './view.js';
-import { addWindows, fitsFilter, type Grid, type Taps, viewOf } from './windows.js';
+import { type At, axesOf, placesOf, spanOf, type View } from './view.js';
+import {
+  addWindows,
+  fitsFilter,
+  type Grid,
+  type Results,
+  type Taps,
+  viewOf,
+  type Windows,
+} from './windows.js';
 
 /** Weights with zero points taken off, and their scales: one, or one per filter. 1 where they are reals. */
 interface Weights {
@@ -84,178 +93,6 @@ function linearOf(
     unit,
     bias: biasOf(node, filters, unit),
     limit: input.stored.limit,
-  };
-}
-
-/** Sizes of one axis of windows. */
-interface Axis {
-  readonly input: number;
-  readonly output: number;
-  readonly kernel: number;
-  readonly stride: number;
-  readonly dilation: number;
-  readonly pad: number;
-}
-
-/** Zeros that the last window needs after the input. */
-function padAfter({ input, output, kernel, stride, dilation, pad }: Axis): number {
-  return Math.max(0, (output - 1) * stride + (kernel - 1) * dilation + 1 - pad - input);
-}
-
-interface Window2d {
-  readonly y: Axis;
-  readonly x: Axis;
-}
-
-function windowOf(node: NodeOf<'Conv'> | NodeOf<'AveragePool'>, x: Value, out: Value): Window2d {
-  const { kernel_shape, strides, dilations, pads } = node.attributes;
-  const [input, output] = [shapeOf(x), shapeOf(out)];
-  const rank = kernel_shape.length;
-  if (rank > 2 || input[0] !== 1)
-    throw nodeError(node, 'EOPNOTSUPP', rank > 2 ? 'more than two axes' : `a batch of ${input[0]}`);
-  const axis = (i: number): Axis => ({
-    input: input[2 + i]!,
-    output: output[2 + i]!,
-    kernel: kernel_shape[i]!,
-    stride: strides[i]!,
-    dilation: dilations[i] ?? 1,
-    pad: pads[i]!,
-  });
-  const one: Axis = { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, pad: 0 };
-  return rank === 1 ? { y: one, x: axis(0) } : { y: axis(0), x: axis(1) };
-}
-
-function marginsOf({ y, x }: Window2d): Margins {
-  return { top: y.pad, bottom: padAfter(y), left: x.pad, right: padAfter(x) };
-}
-
-/** Zeros that the convolutions among the users of a value want around it. */
-export function marginsFor(lowering: Lowering, value: Value): Margins {
-  let all = noMargins;
-  for (const user of lowering.uses.consumers(value)) {
-    if (user.op !== 'Conv' && user.op !== 'AveragePool') continue;
-    if (user.attributes.kernel_shape.length > 2 || value.shape?.[0] !== 1) continue;
-    const { top, bottom, left, right } = marginsOf(windowOf(user, value, user.outputs[0]!));
-    all = {
-      top: Math.max(all.top, top),
-      bottom: Math.max(all.bottom, bottom),
-      left: Math.max(all.left, left),
-      right: Math.max(all.right, right),
-    };
-  }
-  return all;
-}
-
-/** An image in memory: the places of channels, lines and columns. */
-export interface Image {
-  readonly view: View;
-  readonly channels: readonly Dim[];
-  readonly y: Dim;
-  readonly x: Dim;
-}
-
-const still: Dim = { size: 1, tensor: 0, memory: 0, before: 0, after: 0 };
-
-/** The value as an image [1, C, H, W] or [1, C, W] with at least these zeros around it. */
-export function imageOf(lowering: Lowering, node: Node, value: Value, margins: Margins): Image {
-  const shape = shapeOf(value);
-  const rank = shape.length;
-  if ((rank !== 3 && rank !== 4) || shape[0] !== 1)
-    throw nodeError(node, 'EOPNOTSUPP', `a tensor of shape [${shape.join(',')}] is no image: batch is 1`);
-  const known = lowering.valueOf(node, value);
-  if (known.kind === 'pending') {
-    const [channels, height, width] = [shape[1]!, rank === 4 ? shape[2]! : 1, shape.at(-1)!];
-    const lead = margins.left * channels;
-    const length = (margins.left + width + margins.right) * channels;
-    const lines = margins.top + height + margins.bottom;
-    const line = lines === 1 ? length : align(length, ALIGN);
-    const strides = stridesOf(shape);
-    const y: Dim = {
-      size: height,
-      tensor: rank === 4 ? strides[2]! : width,
-      memory: line,
-      before: margins.top,
-      after: margins.bottom,
-    };
-    const x: Dim = { size: width, tensor: 1, memory: channels, before: margins.left, after: margins.right };
-    const c: Dim = { size: channels, tensor: strides[1]!, memory: 1, before: 0, after: 0 };
-    const pieces = axesOf(known.value.dims, shape);
-    if (pieces === undefined || pieces.some((axis) => axis.length > 1))
-      throw nodeError(node, 'EOPNOTSUPP', `"${value.name}" lies across the axes of its source`);
-    const dims = rank === 4 ? [{ ...still, tensor: 0 }, c, y, x] : [{ ...still }, c, x];
-    const elements = (lines + 1) * line + 2 * ALIGN;
-    const view = lowering.bind(known.value, dims, elements, margins.top * line + lead);
-    return { view, channels: [c], y, x };
-  }
-  const image = placedImage(known.view, shape);
-  if (image === undefined)
-    throw nodeError(
-      node,
-      'EOPNOTSUPP',
-      'its input does not lie as an image in memory: it would have to be moved',
-    );
-  const { y, x } = image;
-  const enough =
-    y.before >= margins.top &&
-    y.after >= margins.bottom &&
-    x.before >= margins.left &&
-    x.after >= margins.right;
-  return enough ? image : padded(lowering, node, image, margins);
-}
-
-function placedImage(view: View, shape: readonly number[]): Image | undefined {
-  const axes = axesOf(view.dims, shape);
-  if (axes === undefined) return undefined;
-  const [, channels, ...plane] = axes;
-  if (plane.some((pieces) => pieces.length > 1)) return undefined;
-  const one = (pieces: readonly Dim[] | undefined): Dim => pieces?.[0] ?? still;
-  return {
-    view,
-    channels: channels!,
-    y: shape.length === 4 ? one(plane[0]) : still,
-    x: one(plane.at(-1)),
-  };
-}
-
-/** A copy with zeros around it. */
-function padded(lowering: Lowering, node: Node, image: Image, margins: Margins): Image {
-  const { view, channels, y, x } = image;
-  // Columns lie within lines: the axis with the greater steps is the lines'.
-  if (y.memory !== 0 && x.memory > y.memory && x.size > 1) {
-    const { top, bottom, left, right } = margins;
-    const turned = { top: left, bottom: right, left: top, right: bottom };
-    const result = padded(lowering, node, { view, channels, y: x, x: y }, turned);
-    return { ...result, y: result.x, x: result.y };
-  }
-  const pitch = x.size > 1 ? x.memory : spanOf(channels);
-  if (spanOf(channels) > pitch)
-    throw nodeError(node, 'EOPNOTSUPP', 'its channels do not lie together: padding would need a transpose');
-  const before = align(margins.left * pitch, ALIGN);
-  const line = align(before + (x.size + margins.right) * pitch, ALIGN);
-  const plane = lowering.plane(node, line * (y.size + margins.top + margins.bottom + 1) + ALIGN);
-  const offset = margins.top * line + before;
-  if (view.offset % ALIGN !== 0 || (y.size > 1 && y.memory % ALIGN !== 0))
-    throw nodeError(
-      node,
-      'EOPNOTSUPP',
-      'its lines do not begin on 64 bytes: padding would need to move them',
-    );
-  lowering.copyLines(
-    node,
-    { plane: view.plane, offset: view.offset },
-    { plane, offset },
-    {
-      lines: y.size,
-      columns: x.size * pitch,
-      from: y.size > 1 ? y.memory : x.size * pitch,
-      to: line,
-    },
-  );
-  return {
-    view: { ...view, plane, offset },
-    channels,
-    y: { ...y, memory: line, before: margins.top, after: margins.bottom },
-    x: { ...x, memory: pitch, before: margins.left, after: margins.right },
   };
 }
 
@@ -413,50 +250,44 @@ function resultOf(
 
 /**
  * Windows over several lines that span too much: the lines of each row of results are interleaved first, so that a window's elements
- * lie together.
+ * lie together. Every row has an interleaving layer and a convolution, over one plane.
  */
 function addGathered(
   lowering: Lowering,
-  windows: Parameters<typeof addWindows>[1],
+  windows: Windows,
   { lines, pitch }: { lines: number; pitch: number },
-): ReturnType<typeof addWindows> {
-  const { node, input, grid, macs } = windows;
+): Results {
+  const { node, input, grid } = windows;
+  const { rows, columns } = grid;
   const plane = lowering.plane(node, pitch * lines + 2 * ALIGN);
-  const rows = grid.rows.count;
-  const columns = { count: grid.columns.count, step: grid.columns.step * lines };
-  let all: ReturnType<typeof addWindows> | undefined;
-  // One plane of results for all rows, one after the other; the first row's layers say where.
-  const layers: Parameters<Lowering['add']>[0][] = [];
-  for (let row = 0; row < rows; row++) {
-    const place = input.offset + row * grid.rows.step;
-    const lead = ((place % ALIGN) + ALIGN) % ALIGN;
-    layers.push({
+  const leadOf = (row: number): number => (((input.offset + row * rows.step) % ALIGN) + ALIGN) % ALIGN;
+  const lead = leadOf(0);
+  for (let row = 1; row < rows.count; row++)
+    if (leadOf(row) !== lead)
+      throw nodeError(node, 'EOPNOTSUPP', 'its lines begin at different places of 64 bytes');
+  const before = lowering.layers.length;
+  const results = addWindows(lowering, {
+    ...windows,
+    input: { plane, offset: lead * lines },
+    grid: {
+      rows: { count: rows.count, step: 0 },
+      columns: { count: columns.count, step: columns.step * lines },
+    },
+  });
+  lowering.layers.splice(before).forEach((layer, row) => {
+    lowering.add({
       kind: 'interleave',
       nodes: [nameOf(node)],
-      input: { plane: input.plane, offset: place - lead },
+      input: { plane: input.plane, offset: input.offset + row * rows.step - lead },
       output: { plane, offset: 0 },
       inputs: pitch,
       groups: lines,
       macs: 0,
       hardwareMacs: 0,
     });
-    if (lead !== ((input.offset % ALIGN) + ALIGN) % ALIGN)
-      throw nodeError(node, 'EOPNOTSUPP', 'its lines begin at different places of 64 bytes');
-  }
-  const lead = ((input.offset % ALIGN) + ALIGN) % ALIGN;
-  const before = lowering.layers.length;
-  all = addWindows(lowering, {
-    ...windows,
-    input: { plane, offset: lead * lines },
-    grid: { rows: { count: rows, step: 0 }, columns },
-    macs,
-  });
-  const made = lowering.layers.splice(before);
-  made.forEach((layer, row) => {
-    lowering.add(layers[row]!);
     lowering.add(layer);
   });
-  return all;
+  return results;
 }
 
 /** Gemm and MatMul with a known second factor. */

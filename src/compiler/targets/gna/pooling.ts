@@ -5,7 +5,8 @@
 // column: the next layer reads them so.
 import { type Node, nodeError, type NodeOf, inputOf, shapeOf, stridesOf } from '../../ir/index.js';
 import { hasConvolution } from './limits.js';
-import { imageOf, marginsFor, sameScale } from './linear.js';
+import { imageOf, marginsFor } from './image.js';
+import { sameScale } from './linear.js';
 import { type Lowering, noMargins } from './lowering.js';
 import { INT16_MAX, lineTable } from './pwl.js';
 import type { Linear, Quantities } from './scale.js';
