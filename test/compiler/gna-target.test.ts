@@ -255,8 +255,8 @@ describe('the GNA target', () => {
     const { got, wanted, graph } = await compareOnGna('0.9', () => graphOf([1, 8, 36, 36], make), { x });
     const segment = graph.compiled.segments[0] as GnaSegment;
     assert.deepEqual(segment.requests, [
-      { first: 0, count: 1024 },
-      { first: 1024, count: 132 },
+      { base: 0, count: 1024 },
+      { base: 1024 * 128, count: 132 },
     ]);
     assert.ok(snr(got['y'] as Float32Array, wanted['y'] as Float32Array) > 60);
   });

@@ -120,8 +120,8 @@ export interface NvdlaSegment extends DeviceSegmentBase {
 export interface GnaSegment extends DeviceSegmentBase {
   readonly kind: 'gna';
   readonly generation: GnaGeneration;
-  /** Descriptors are at the beginning of buffer 0: which of them each request runs. */
-  readonly requests: readonly { readonly first: number; readonly count: number }[];
+  /** Descriptors are in buffer 0: the device address of each request's first one, and how many there are. */
+  readonly requests: readonly { readonly base: number; readonly count: number }[];
 }
 
 export type DeviceSegment = NvdlaSegment | GnaSegment;

@@ -17,7 +17,6 @@ import { AccelError } from '../../base/errors.js';
 import { elementCount } from '../../compiler/ir/index.js';
 import type { DeviceSegment, GnaSegment, ProgramBuffer } from '../../compiler/targets/program.js';
 import type { AccelFile } from '../../core/accel-file.js';
-import { LAYER_DESCRIPTOR_BYTES } from '../../hw/gna/index.js';
 import { AsyncStack } from '../async-stack.js';
 import { BoundTensor, makeArray } from '../layout.js';
 import type { DispatchTimes, Ticks } from '../stats.js';
@@ -109,9 +108,9 @@ class LoadedGnaSegment implements LoadedSegment {
     });
     const place = file.user.place(list);
     owned.defer(() => place[Symbol.dispose]());
-    this.#requests = segment.requests.map(({ first, count }) =>
+    this.#requests = segment.requests.map(({ base, count }) =>
       GnaComputeCfg.bytes({
-        layer_base: first * LAYER_DESCRIPTOR_BYTES,
+        layer_base: base,
         layer_count: count,
         buffers_ptr: place.pointer,
         buffer_count: BigInt(buffers.length),

@@ -1,5 +1,6 @@
 // A lowered segment as requests of the driver: buffers back to back from device address 0, descriptors, tensors in and out.
 // Not submission: the runtime makes the buffers and passes them in this order.
+import { LAYER_DESCRIPTOR_BYTES } from '../../../hw/gna/index.js';
 import { nodeError, type Node, shapeOf, type Value } from '../../ir/index.js';
 import { tensorInfo } from '../parts.js';
 import type { Binding, GnaSegment, LayerReport, ProgramBuffer } from '../program.js';
@@ -45,7 +46,7 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
 
   // 0 layers, 1 constants, 2 what only the device sees, then what the host reads and writes.
   const sizes = [
-    layers.length * 128,
+    layers.length * LAYER_DESCRIPTOR_BYTES,
     constants.bytes,
     sums + sumBytes + SLACK,
     ...[...outside].map((plane) => plane.elements * 2 + SLACK),
@@ -106,9 +107,12 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     stored: 'int16',
     quantization: { scale: stored.scale, zeroPoint: 0 },
   });
-  const requests: { first: number; count: number }[] = [];
+  const requests: { base: number; count: number }[] = [];
   for (let first = 0; first < layers.length; first += config.layersMax)
-    requests.push({ first, count: Math.min(config.layersMax, layers.length - first) });
+    requests.push({
+      base: first * LAYER_DESCRIPTOR_BYTES,
+      count: Math.min(config.layersMax, layers.length - first),
+    });
   return {
     kind: 'gna',
     generation: config.generation,
