@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { compileModule, instantiate, sharedMemory } from '../src/base/wasm.js';
-import { convLayout, type ConvParams } from '../src/devices/nvdla/engine/conv-params.js';
+import { convLayout, precision, type ConvParams } from '../src/devices/nvdla/engine/conv-params.js';
 import type { ConvKernels } from '../src/devices/nvdla/engine/conv-kernels.js';
 import { CONV_SCRATCH, prepareConv } from '../src/devices/nvdla/engine/conv.js';
 
@@ -24,6 +24,17 @@ interface Shape {
   readonly group?: number;
   readonly image?: boolean;
 }
+
+/**
+ * Layers whose rate on the vendor's C model is on record: about so many million multiply-accumulates a second on a machine
+ * of the same class. A figure from documentation, not measured here.
+ */
+const recorded = [
+  { name: 'int8 3x3 64->64, 28x28', of: precision.int8, size: [28, 28, 64, 64], peer: 300 },
+  { name: 'int8 3x3 512->512, 7x7', of: precision.int8, size: [7, 7, 512, 512], peer: 250 },
+  { name: 'int16 3x3 64->64, 14x14', of: precision.int16, size: [14, 14, 64, 64], peer: 20 },
+  { name: 'fp16 3x3 64->64, 14x14', of: precision.fp16, size: [14, 14, 64, 64], peer: 5 },
+] as const;
 
 /** The first is the matrix product that the others are compared with. */
 const shapes: readonly Shape[] = [
@@ -170,6 +181,63 @@ export async function conv(): Promise<void> {
     console.log(
       `${shape.name.padEnd(34)} ${rate(bands).padStart(5)} ${rate(whole).padStart(12)} ${rate(plain).padStart(11)} ` +
         `${(plain / whole).toFixed(1).padStart(12)} ${(macs / bands / matrix).toFixed(2).padStart(13)}`,
+    );
+  }
+  beside(kernels, memory);
+}
+
+/** Numbers of roughly normal distribution, the same in every run. */
+function* normal(): Generator<number, never> {
+  let state = 1;
+  const uniform = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  for (;;) yield Array.from({ length: 12 }, uniform).reduce((sum, x) => sum + x, -6);
+}
+
+/** fp16 bits of a number, truncated; small ones are 0. */
+function half(value: number): number {
+  const bits = new Uint32Array(Float32Array.of(value).buffer)[0];
+  const exponent = ((bits >>> 23) & 255) - 112;
+  return ((bits >>> 16) & 0x8000) | (exponent <= 0 ? 0 : (exponent << 10) | ((bits >>> 13) & 0x3ff));
+}
+
+/** Prints simulated M MAC/s of the layers on record, kernels packed anew each time, beside the C model's figure. */
+function beside(kernels: ConvKernels, memory: ReturnType<typeof sharedMemory>): void {
+  console.log(
+    "\nnv_full, one thread, M MAC/s; the C model's figures are from documentation, not of this run",
+  );
+  console.log(`${'layer'.padEnd(34)} ${'whole layer'.padStart(11)} C model  ratio`);
+  const bytes = new Int8Array(memory.buffer);
+  const words = new Uint16Array(memory.buffer);
+  for (const { name, of, size, peer } of recorded) {
+    const small = of === precision.int8;
+    const plain = params({ name, size, kernel: [3, 3], pad: 1 });
+    const p: ConvParams = {
+      ...plain,
+      weightBytes: plain.weightBytes * (small ? 1 : 2),
+      ...{ input: of, precision: of, atom: small ? 32 : 16, inputAtom: small ? 32 : 16 },
+      ...{ atomicK: small ? 32 : 16, clipTruncate: of === precision.int16 ? 16 : 0 },
+    };
+    const inputs = p.width * p.height * p.channels;
+    if (of === precision.fp16) {
+      // What a network sees: activations behind a batch normalisation, weights of a few hundredths.
+      const numbers = normal();
+      for (let i = 0; i < inputs; i++) words[INPUT / 2 + i] = half(numbers.next().value);
+      for (let i = 0; i < p.weightBytes / 2; i++) words[WEIGHTS / 2 + i] = half(0.06 * numbers.next().value);
+    } else {
+      for (let i = 0; i < inputs * 2; i++) bytes[INPUT + i] = Math.imul(i, 0x9e3779b1) >>> 24;
+      for (let i = 0; i < p.weightBytes; i++) bytes[WEIGHTS + i] = Math.imul(i, 0x85ebca6b) >>> 24;
+    }
+    const seconds = cpuSeconds(() => {
+      const layer = prepareConv(kernels, p, SCRATCH);
+      const rows = Math.max(1, Math.floor(BAND_BYTES / layer.outRowBytes));
+      for (let y = 0; y < p.outHeight; y += rows) layer.run(y, Math.min(y + rows, p.outHeight), OUTPUT);
+    });
+    const rate = (p.outWidth * p.outHeight * p.kernels * 9 * p.channels) / seconds / 1e6;
+    console.log(
+      `${name.padEnd(34)} ${rate.toFixed(0).padStart(11)} ${String(peer).padStart(7)} ${(rate / peer).toFixed(0).padStart(6)}`,
     );
   }
 }

@@ -6,7 +6,7 @@
 // sum, the distance d of the pair. The product comes out of a carry-save tree as two words, and each is shifted by itself:
 // the result is the shifted product, less one if the bits that both words lose add up to a carry. For d of 0 and 1 they do
 // not. For d = 2 only the low 8 bits matter, and those come from the four lower Booth digits of the weight; here they are
-// bytes, sixteen kernels at once. Greater distances are rare and go through the whole tree, one by one.
+// bytes, sixteen kernels at once. Greater distances are rare: they are queued and go through the whole tree, four at once.
 //
 // Input elements are decoded to int32: the signed mantissa in the low half, the quotient above it (ABSENT for 0), bit 31
 // for a NaN. An element of sixteen packed weights takes STRIDE bytes: 16 quotients, 16 mantissas (int16), then for each of
@@ -21,6 +21,8 @@ const DIGITS: usize = 48;
 /** Outputs that go through all segments together: their accumulators stay in the first-level cache. */
 const CHUNK: usize = 32;
 const KERNELS: usize = 16;
+/** Bytes of each part of a queue: a cell operation has at most 64 products for each of sixteen kernels. */
+const QUEUE: usize = 64 * 16 * 4;
 
 /** Sign and fraction of an fp16 NaN, with bit 16 set so that it is not 0; 0 for other numbers. */
 // @ts-ignore: decorator
@@ -104,66 +106,83 @@ export function convPackHalf(dst: usize, weights: usize, size: i32, segments: i3
   return dst;
 }
 
+/** Bit n of each lane, spread over the lane. */
+// @ts-ignore: decorator
+@inline
+function spread(v: v128, n: i32): v128 {
+  return i32x4.shr_s(i32x4.shl(v, 31 - n), 31);
+}
+
+/** Booth digit i of four weights times the data: 17 bits with an inverted sign; `negative` where it is below 0. */
+// @ts-ignore: decorator
+@inline
+function partial(d: v128, once: v128, twice: v128, negative: v128): v128 {
+  const pp = v128.or(v128.and(d, once), v128.and(i32x4.shl(d, 1), twice));
+  const bits = v128.xor(pp, v128.and(negative, i32x4.splat(0xffff)));
+  return v128.or(bits, v128.andnot(i32x4.splat(0x10000), negative));
+}
+
+// @ts-ignore: decorator
+@inline
+function majority(a: v128, b: v128, c: v128): v128 {
+  return i32x4.shl(v128.or(v128.and(a, b), v128.and(c, v128.xor(a, b))), 1);
+}
+
 /**
- * One product shifted right by `shift` (8 to 28), through the carry-save tree: 14 bits each, eight radix-4 Booth digits of
- * the weight in two groups of five words, each reduced to two, these four to two.
+ * The two words that the carry-save tree leaves of four products, stored one after the other at `to`: eight radix-4 Booth
+ * digits of the weight in two groups of five words, each reduced to two, these four to two.
  */
-function product(data: i32, weight: i32, shift: i32): i32 {
-  const flip = (data ^ weight) < 0 ? 7 : 0;
-  const d = <u32>abs(data);
-  let bits = abs(weight) << 1;
-  let carry: u32 = 0;
-  let p0: u32 = 0;
-  let p1: u32 = 0;
-  let p2: u32 = 0;
-  let p3: u32 = 0;
-  let p4: u32 = 0;
-  let first: u32 = 0;
-  let second: u32 = 0;
+function trees(data: v128, weight: v128, to: usize): void {
+  const flip = i32x4.shr_s(v128.xor(data, weight), 31);
+  const d = i32x4.abs(data);
+  const w = i32x4.abs(weight);
+  let first = i64x2.splat(0);
+  let second = first;
+  let below = first;
   for (let half: i32 = 0; half < 2; half++) {
-    carry = 0;
+    let s = i64x2.splat(0);
+    let c = s;
+    let one = s;
+    let two = s;
+    let inverted = s;
     for (let i: i32 = 0; i < 4; i++) {
-      const code = (bits & 7) ^ flip;
-      bits >>= 2;
-      let pp: u32;
-      let inverted: u32 = 0;
-      if (code == 0 || code == 7) pp = 0x10000;
-      else {
-        pp = code == 3 || code == 4 ? d << 1 : d;
-        if (code > 3) {
-          pp = ~pp & 0xffff;
-          inverted = 1;
-        } else pp |= 0x10000;
+      const n = 8 * half + 2 * i;
+      const mid = spread(w, n);
+      const high = spread(w, n + 1);
+      const once = v128.xor(mid, below);
+      const twice = v128.andnot(v128.xor(high, mid), once);
+      const negative = v128.and(v128.xor(high, flip), v128.or(once, twice));
+      below = high;
+      let word = i32x4.shl(partial(d, once, twice, negative), n);
+      // What makes a negative digit's inversion its negative goes into the next word.
+      if (i > 0) word = v128.or(word, i32x4.shl(inverted, n - 2));
+      inverted = v128.and(negative, i32x4.splat(1));
+      if (i == 0) one = word;
+      else if (i == 1) two = word;
+      else if (i == 2) {
+        s = v128.xor(v128.xor(one, two), word);
+        c = majority(one, two, word);
+      } else {
+        const t = v128.xor(v128.xor(s, c), word);
+        c = majority(s, c, word);
+        s = t;
       }
-      const at = 8 * half + 2 * i;
-      const word = (pp << at) | (i == 0 ? 0 : carry << (at - 2));
-      if (i == 0) p0 = word;
-      else if (i == 1) p1 = word;
-      else if (i == 2) p2 = word;
-      else p3 = word;
-      carry = inverted;
     }
-    p4 = carry << (8 * half + 6);
-    // 5 words to 2.
-    let s = p0 ^ p1 ^ p2;
-    let c = ((p0 & p1) | (p1 & p2) | (p0 & p2)) << 1;
-    let t = s ^ c ^ p3;
-    c = ((s & c) | (c & p3) | (s & p3)) << 1;
-    s = t;
-    t = s ^ c ^ p4;
-    c = ((s & c) | (c & p4) | (s & p4)) << 1;
+    const last = i32x4.shl(inverted, 8 * half + 6);
+    const t = v128.xor(v128.xor(s, c), last);
+    c = majority(s, c, last);
     if (half == 0) {
       first = t;
       second = c;
     } else {
-      const x = first ^ second ^ t;
-      const y = ((first & second) | (second & t) | (first & t)) << 1;
-      first = x ^ y ^ c;
-      second = ((x & y) | (y & c) | (x & c)) << 1;
+      const x = v128.xor(v128.xor(first, second), t);
+      const y = majority(first, second, t);
+      first = v128.xor(v128.xor(x, y), c);
+      second = majority(x, y, c);
     }
   }
-  const fill: u32 = shift <= 16 ? <u32>(<i32>0xaaab0000 >> shift) : <u32>(<i32>0xaaab0000 >> shift) + 1;
-  return <i32>((first >> shift) + (second >> shift) + fill);
+  v128.store(to, first);
+  v128.store(to, second, 16);
 }
 
 /** Bytes of one Booth digit of sixteen weights times the data, at its place among the low 8 bits. */
@@ -228,17 +247,41 @@ function addTo(at: usize, sum: v128): void {
   v128.store(at, i64x2.add(v128.load(at, 16), i64x2.extend_high_i32x4_s(sum)), 16);
 }
 
-/** Adds the products of the lanes of `which` one by one. */
-function addFar(sums: usize, element: usize, distances: v128, which: i32, data: i32, scratch: usize): void {
+/**
+ * Queues the lanes of `which` at `queue`: their data, weight and place (8 times the lane, with the shift above), int32 each
+ * in a part of its own. Those too far away to count are left out. Returns how many there are then.
+ */
+function queueFar(queue: usize, count: i32, element: usize, distances: v128, which: i32, data: i32, scratch: usize): i32 {
   v128.store(scratch, distances);
   while (which != 0) {
     const lane = <usize>ctz(which);
     which &= which - 1;
     const d = <i32>load<i8>(scratch + lane);
     if (d > 7) continue;
-    const weight = <i32>load<i16>(element + 16 + (lane << 1));
-    const at = sums + (lane << 3);
-    store<i64>(at, load<i64>(at) + <i64>product(data, weight, d << 2));
+    const at = queue + (<usize>count << 2);
+    store<i32>(at, data);
+    store<i32>(at + QUEUE, <i32>load<i16>(element + 16 + (lane << 1)));
+    store<i32>(at + 2 * QUEUE, (<i32>lane << 3) | (d << 10));
+    count++;
+  }
+  return count;
+}
+
+/** Adds the queued products to the sums, four at a time. */
+function addFar(queue: usize, count: i32, sums: usize, scratch: usize): void {
+  for (let i: i32 = 0; i < count; i += 4) {
+    const at = queue + (<usize>i << 2);
+    trees(v128.load(at), v128.load(at + QUEUE), scratch);
+    const last = min(count - i, 4);
+    for (let n: i32 = 0; n < last; n++) {
+      const word = <usize>n << 2;
+      const place = load<i32>(at + 2 * QUEUE + word);
+      const shift = (place >> 10) << 2;
+      const fill: u32 = (<u32>(<i32>0xaaab0000 >> shift)) + (shift > 16 ? 1 : 0);
+      const sum = (load<u32>(scratch + word) >> shift) + (load<u32>(scratch + word, 16) >> shift) + fill;
+      const to = sums + <usize>(place & 0x3ff);
+      store<i64>(to, load<i64>(to) + <i64>(<i32>sum));
+    }
   }
 }
 
@@ -249,7 +292,7 @@ function addFar(sums: usize, element: usize, distances: v128, which: i32, data: 
  */
 // @ts-ignore: decorator
 @inline
-function cell(list: usize, count: i32, most: v128, sums: usize, scratch: usize): void {
+function cell(list: usize, count: i32, most: v128, sums: usize, scratch: usize, queue: usize): void {
   const zero = i64x2.splat(0);
   for (let i: usize = 0; i < 128; i += 16) v128.store(sums + i, zero);
   let t0 = zero;
@@ -257,6 +300,7 @@ function cell(list: usize, count: i32, most: v128, sums: usize, scratch: usize):
   let t2 = zero;
   let t3 = zero;
   let lost = zero;
+  let queued: i32 = 0;
   const end = list + (<usize>count << 3);
   let until: i32 = 8;
   for (; list < end; list += 8) {
@@ -301,7 +345,7 @@ function cell(list: usize, count: i32, most: v128, sums: usize, scratch: usize):
         p1 = v128.andnot(p1, i32x4.extend_high_i16x8_s(low3));
         p2 = v128.andnot(p2, i32x4.extend_low_i16x8_s(up3));
         p3 = v128.andnot(p3, i32x4.extend_high_i16x8_s(up3));
-        addFar(sums, element, distance, i8x16.bitmask(far), data, scratch);
+        queued = queueFar(queue, queued, element, distance, i8x16.bitmask(far), data, scratch);
       }
     }
     t0 = i32x4.add(t0, p0);
@@ -321,6 +365,7 @@ function cell(list: usize, count: i32, most: v128, sums: usize, scratch: usize):
       until = 8;
     }
   }
+  if (queued > 0) addFar(queue, queued, sums, scratch);
   // Each lost carry is -1.
   const low = i16x8.extend_low_i8x16_s(lost);
   const up = i16x8.extend_high_i8x16_s(lost);
@@ -368,7 +413,8 @@ export function convHalf(
   const sums = powers + CHUNK * KERNELS * 4;
   const mostAt = sums + 128;
   const scratch = mostAt + 16;
-  const list = scratch + 16;
+  const list = scratch + 32;
+  const queue = list + 64 * 8;
   for (let chunk = tiles; chunk < lastTile; chunk += CHUNK << 3) {
     const chunkEnd = min(chunk + (CHUNK << 3), lastTile);
     memory.fill(fractions, 0, CHUNK * KERNELS * 12);
@@ -416,7 +462,7 @@ export function convHalf(
             if (nans != 0) weightNans(weights, fraction, power);
             continue;
           }
-          cell(list, <i32>((to - list) >> 3), most, sums, scratch);
+          cell(list, <i32>((to - list) >> 3), most, sums, scratch, queue);
           v128.store(mostAt, most);
           for (let k: usize = 0; k < <usize>live; k++) {
             let sum = load<i64>(sums + (k << 3));
@@ -478,5 +524,5 @@ export function convWord(at: usize, value: i32): void {
 
 /** Bytes of `work` of convHalf. */
 export function convHalfWork(): i32 {
-  return <i32>(CHUNK * KERNELS * 12 + 128 + 32 + 64 * 4 * 8 + 64);
+  return <i32>(CHUNK * KERNELS * 12 + 128 + 16 + 32 + 64 * 8 + 3 * QUEUE);
 }
