@@ -6,6 +6,7 @@ import {
   compile,
   type CompiledProgram,
   type DataType,
+  evaluate,
   type Graph,
   importOnnx,
   type ImportOptions,
@@ -41,6 +42,11 @@ export interface BuildOptions {
   readonly fallback?: 'host' | 'forbid';
   /** Real inputs of the model; asked for only when a float model has to be quantised. */
   readonly calibration?: (inputs: readonly CalibrationInput[]) => readonly CalibrationSample[];
+  /**
+   * Outputs that are the next inference's inputs, zero at first: output name to input name. Calibration samples are then
+   * one sequence, and need not hold those inputs.
+   */
+  readonly state?: Readonly<Record<string, string>>;
   /** How ranges and scales are chosen when a float model is quantised. */
   readonly quantize?: QuantizeOptions;
   /** Told what is being done, for progress. */
@@ -97,7 +103,11 @@ function compileGraph(graph: Graph, target: string, options: BuildOptions): Comp
   optimize(graph);
   let calibration: TargetCalibration | undefined;
   if (isFloat(graph)) {
-    const samples = options.calibration?.(graph.inputs.map(inputOf)) ?? [];
+    const samples = carried(
+      graph,
+      options.calibration?.(graph.inputs.map(inputOf)) ?? [],
+      options.state ?? {},
+    );
     options.onProgress?.('quantising');
     if (samples.length > 0) calibration = calibrate(graph, target, samples, options.quantize);
   }
@@ -105,6 +115,34 @@ function compileGraph(graph: Graph, target: string, options: BuildOptions): Comp
   const program = compile(graph, target, calibration);
   if (options.fallback === 'forbid') forbidHost(program);
   return program;
+}
+
+/** The samples of a sequence with the state that each finds, by running the float graph. */
+function carried(
+  graph: Graph,
+  samples: readonly CalibrationSample[],
+  state: Readonly<Record<string, string>>,
+): readonly CalibrationSample[] {
+  const pairs = Object.entries(state);
+  if (pairs.length === 0) return samples;
+  for (const [output, input] of pairs) {
+    if (!graph.outputs.some(({ name }) => name === output))
+      throw new AccelError('EINVAL', { field: `state.${output}`, reason: 'the model has no such output' });
+    if (!graph.inputs.some(({ name }) => name === input))
+      throw new AccelError('EINVAL', { field: `state.${output}`, reason: `the model has no input ${input}` });
+  }
+  let before: ReturnType<typeof evaluate> | undefined;
+  return samples.map((sample) => {
+    const found: Record<string, TypedArray> = {};
+    for (const [output, input] of pairs) {
+      const { shape } = inputOf(graph.inputs.find(({ name }) => name === input)!);
+      found[input] =
+        before?.[output]?.data ?? new Float32Array(shape.reduce((product, size) => product * size, 1));
+    }
+    const whole = { ...found, ...sample };
+    before = evaluate(graph, whole);
+    return whole;
+  });
 }
 
 /** Whether there is arithmetic in floats that integers could do: a device of integers then has nothing to run. */

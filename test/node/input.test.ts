@@ -8,7 +8,13 @@ import { AccelError } from '../../src/base/index.js';
 import { calibrationInputs, loadInput } from '../../src/node/input/load.js';
 import { decodePicture } from '../../src/node/input/picture.js';
 import { areaAverage, preparePicture } from '../../src/node/input/prepare.js';
-import { MODELS_FOLDER, readSidecar, sidecarFor, type Sidecar } from '../../src/node/input/sidecar.js';
+import {
+  MODELS_FOLDER,
+  readSidecar,
+  sidecarFor,
+  type PicturePreparation,
+  type Sidecar,
+} from '../../src/node/input/sidecar.js';
 import { needsShared, shared } from '../support/shared.js';
 
 interface Case {
@@ -81,7 +87,9 @@ describe('area averaging', () => {
 
 describe('a picture of ink on paper', () => {
   const ink = decodePicture(readFileSync(join(MODELS_FOLDER, 'samples/digits/seven.pgm')), 'seven.pgm');
-  const preparation = readSidecar(join(MODELS_FOLDER, 'mnist-8.accel.json')).inputs['Input3']!;
+  const preparation = readSidecar(join(MODELS_FOLDER, 'mnist-8.accel.json')).inputs[
+    'Input3'
+  ] as PicturePreparation;
 
   it('is inverted for a model that wants a dark background', () => {
     assert.equal(ink.samples[0], 255);

@@ -32,7 +32,8 @@ export function compilation(
   return {
     name: basename(options.model),
     fallback: options.fallback ?? 'host',
-    ...(options.import === undefined ? {} : { import: options.import }),
+    import: importOf(options.import, sidecar),
+    ...(sidecar === undefined ? {} : { state: sidecar.state }),
     calibration: (inputs) => {
       progress.step('calibrating');
       let samples = samplesOf(options.calibrationFiles ?? [], inputs, sidecar);
@@ -43,6 +44,19 @@ export function compilation(
       return samples;
     },
     onProgress: (stage) => progress.step(stage, stage === 'quantising'),
+  };
+}
+
+/** What the command line says goes before what the sidecar says. */
+function importOf(given: ImportOptions = {}, sidecar: Sidecar | undefined): ImportOptions {
+  if (sidecar === undefined) return given;
+  const constants = Object.entries(sidecar.constants).map(
+    ([name, value]) => [name, BigInt64Array.of(BigInt(value))] as const,
+  );
+  return {
+    ...given,
+    dimensions: { ...sidecar.dimensions, ...given.dimensions },
+    constants: { ...Object.fromEntries(constants), ...given.constants },
   };
 }
 

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { DispatchTimes, MLPlacement } from '../../runtime/index.js';
-import { loadInput, type InputArray } from '../input/load.js';
+import type { InputArray } from '../input/load.js';
 import type { EngineKind } from '../system.js';
 import { columns } from './columns.js';
 import { Costs, type CostReport } from './costs.js';
@@ -12,6 +12,7 @@ import { importOptions, type ImportArguments, inferences } from './input-files.j
 import { UsageError, type CommandIo } from './io.js';
 import { isLoadable, runLoadable } from './run-loadable.js';
 import { interpret, type OutputResult } from './results.js';
+import { inferFiles, sequenceText, wantedInputs, type SequenceResult } from './sequence.js';
 import { Session, type SessionOptions } from './session.js';
 import type { TargetUsage } from './target.js';
 
@@ -39,8 +40,10 @@ export interface RunOptions extends ImportArguments {
 /** One inference of a run. */
 interface RunResult {
   readonly input: string;
+  /** Of the last window when the input is a recording. */
   readonly outputs: Readonly<Record<string, OutputResult>>;
   readonly times: DispatchTimes;
+  readonly sequence?: SequenceResult;
 }
 
 /** `hooks.onSystem` lets trace listen to everything. */
@@ -67,17 +70,16 @@ export async function run(
     },
     io,
   );
-  const jobs = inferences(options.input ?? [], session.inputs);
+  const given = options.input ?? [];
+  const jobs = inferences(given, wantedInputs(session, given));
   const results: RunResult[] = [];
   for (const [index, files] of jobs.entries()) {
-    const inputs: Record<string, InputArray> = {};
-    for (const input of session.inputs)
-      inputs[input.name] = loadInput(files[input.name]!, input, session.sidecar);
-    const { outputs, times } = await session.infer(inputs);
+    const { outputs, times, sequence } = await inferFiles(session, files, io);
     if (options.out !== undefined) save(options.out, outputs, jobs.length > 1 ? `${index}.` : '');
     results.push({
       input: Object.values(files).join(', '),
       times,
+      ...(sequence === undefined ? {} : { sequence }),
       outputs: Object.fromEntries(
         Object.entries(outputs).map(([name, elements]) => [
           name,
@@ -151,6 +153,10 @@ function print(
     : `, calibrated with ${session.calibrated} input${session.calibrated === 1 ? '' : 's'}`;
   io.out(`${colours.bold(basename(model))} on ${target.name} (${target.node})${calibrated}\n`);
   for (const result of results) {
+    if (result.sequence !== undefined) {
+      io.out(`\n${colours.bold(result.input)}\n${sequenceText(result.sequence, session, io)}`);
+      continue;
+    }
     for (const [name, output] of Object.entries(result.outputs)) {
       io.out(`\n${colours.bold(result.input)} -> ${name}, ${output.type} [${output.shape.join(',')}]\n`);
       const rows = output.top.map(({ index, label, value, probability }, place) => {
@@ -224,8 +230,9 @@ function timesText(
   io: CommandIo,
 ): string {
   const { compile, upload } = session.graph.buildTimes;
+  const runs = results.reduce((sum, { sequence }) => sum + (sequence?.windows ?? 1), 0);
   const mean = (stage: keyof DispatchTimes): number =>
-    results.reduce((sum, { times }) => sum + times[stage], 0) / results.length;
+    results.reduce((sum, { times }) => sum + times[stage], 0) / runs;
   const stages = [
     ['compile', compile],
     ['upload', upload],
@@ -236,7 +243,7 @@ function timesText(
   ] as const;
   const { colours } = io;
   const shown = stages.map(([name, ns]) => [name, time(ns)]);
-  const note = results.length > 1 ? ` (mean of ${results.length} inferences)` : '';
+  const note = runs > 1 ? ` (mean of ${runs} inferences)` : '';
   let text = columns([`time${note}`, ''], shown, { right: [1], colours });
   const used = busy.filter(({ busyNs, jobs }) => (jobs ?? busyNs) > 0);
   if (used.length > 0) {

@@ -5,7 +5,8 @@ import { extname, join } from 'node:path';
 import { AccelError } from '../../base/errors.js';
 import { decodePicture, type Picture } from './picture.js';
 import { cropRegion, mirrored, preparePicture, type PreparedType, type Region } from './prepare.js';
-import type { CalibrationSource, PicturePreparation, Sidecar } from './sidecar.js';
+import { audioWindows } from './audio.js';
+import { isAudio, type CalibrationSource, type PicturePreparation, type Sidecar } from './sidecar.js';
 
 /** What of a model's input must be known to read a file for it. */
 export interface InputDescriptor {
@@ -50,6 +51,15 @@ export function arrayOf(dataType: string, buffer: ArrayBuffer): InputArray {
   return new Type(buffer);
 }
 
+/** A tensor of zeros for `input`. @throws AccelError EOPNOTSUPP for types without an array */
+export function zeros(input: InputDescriptor): InputArray {
+  const bytes = arrays[input.dataType]?.BYTES_PER_ELEMENT ?? 0;
+  return arrayOf(
+    input.dataType,
+    new ArrayBuffer(input.shape.reduce((product, size) => product * size, bytes)),
+  );
+}
+
 const PICTURES = new Set(['.png', '.jpg', '.jpeg', '.pgm', '.ppm', '.pnm']);
 
 /** @throws AccelError ENOENT, EISDIR as EINVAL, EACCES: with the path */
@@ -75,7 +85,7 @@ export function loadInput(path: string, input: InputDescriptor, sidecar: Sidecar
   const bytes = readFile(path);
   if (!PICTURES.has(extname(path).toLowerCase())) return fromRaw(bytes, path, input);
   const preparation = sidecar?.inputs[input.name];
-  if (preparation === undefined) {
+  if (preparation === undefined || isAudio(preparation)) {
     const where = sidecar === undefined ? 'the model has no sidecar (NAME.accel.json)' : sidecar.path;
     throw new AccelError('EINVAL', {
       field: path,
@@ -128,18 +138,27 @@ function prepared(
   return array;
 }
 
+/** Windows of recordings that calibration uses: they follow one another, so more are needed than pictures. */
+const CALIBRATION_WINDOWS = 96;
+
 /**
  * The calibration inputs that a sidecar names, made anew on every call: one record of arrays per sample.
- * `count` bounds them. Models with more than one input have none.
+ * `count` bounds pictures. Only models whose one input is not carried on (sidecar `state`) have some.
  */
 export function calibrationInputs(
   sidecar: Sidecar,
   inputs: readonly InputDescriptor[],
   count = Infinity,
 ): Record<string, InputArray>[] {
-  const [input] = inputs;
+  const carried = new Set(Object.values(sidecar.state));
+  const [input, ...others] = inputs.filter(({ name }) => !carried.has(name));
   const preparation = input === undefined ? undefined : sidecar.inputs[input.name];
-  if (input === undefined || inputs.length !== 1 || preparation === undefined) return [];
+  if (input === undefined || others.length > 0 || preparation === undefined) return [];
+  if (isAudio(preparation))
+    return sidecar.calibration
+      .flatMap((source) => audioWindows(join(sidecar.folder, source.file), preparation, input))
+      .slice(0, CALIBRATION_WINDOWS)
+      .map((window) => ({ [input.name]: window }));
   const samples: Record<string, InputArray>[] = [];
   for (const source of sidecar.calibration)
     for (const path of filesOf(sidecar, source)) {

@@ -1,4 +1,4 @@
-// The file beside a model, NAME.accel.json: how its inputs are prepared, what its outputs mean, what to calibrate with.
+// The file beside a model, NAME.accel.json: how its inputs are made, what its outputs mean, what is carried on, calibration.
 // Not part of the model: a model runs without one, from raw files.
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -23,6 +23,20 @@ export interface PicturePreparation {
   readonly quantise?: { readonly scale: number; readonly zeroPoint: number };
 }
 
+/** How a recording becomes windows of samples, one inference each: `context` samples of before, then `hop` new ones. */
+export interface AudioPreparation {
+  /** Samples per second. */
+  readonly rate: number;
+  readonly context: number;
+  readonly hop: number;
+}
+
+export type Preparation = PicturePreparation | AudioPreparation;
+
+export function isAudio(preparation: Preparation | undefined): preparation is AudioPreparation {
+  return preparation !== undefined && 'hop' in preparation;
+}
+
 /** A calibration input made from a file: as it is, and its variations. */
 export interface CalibrationSource {
   /** Path from the sidecar's folder. A folder stands for all pictures in it. */
@@ -38,6 +52,8 @@ export interface OutputMeaning {
   readonly labels?: readonly string[] | string;
   /** `probabilities` are shown as they are, `scores` through a softmax, `logits` likewise; `values` are only listed. */
   readonly kind: 'probabilities' | 'logits' | 'values';
+  /** Of a recording's windows: what is above it counts as `labels[1]`, the rest as `labels[0]`. */
+  readonly threshold?: number;
   /** Turns an integer output into what `kind` says. */
   readonly dequantise?: { readonly scale: number; readonly zeroPoint: number };
 }
@@ -46,9 +62,14 @@ export interface Sidecar {
   /** Folder that paths in it are relative to. */
   readonly folder: string;
   readonly path: string;
-  readonly inputs: Readonly<Record<string, PicturePreparation>>;
+  readonly inputs: Readonly<Record<string, Preparation>>;
   readonly outputs: Readonly<Record<string, OutputMeaning>>;
   readonly calibration: readonly CalibrationSource[];
+  /** Sizes of symbolic dimensions, and integer inputs that never change. */
+  readonly dimensions: Readonly<Record<string, number>>;
+  readonly constants: Readonly<Record<string, number>>;
+  /** What is carried from one inference to the next, zero at first: output name to input name. */
+  readonly state: Readonly<Record<string, string>>;
 }
 
 /** Folder of the models that come with the package. */
@@ -79,7 +100,7 @@ export function readSidecar(path: string): Sidecar {
   }
   const reader = new Reader(path);
   const top = reader.object(json, '');
-  reader.known(top, '', ['$comment', 'inputs', 'outputs', 'calibration']);
+  reader.known(top, '', ['$comment', 'inputs', 'outputs', 'calibration', 'dimensions', 'constants', 'state']);
   const inputs = Object.entries(reader.object(top['inputs'] ?? {}, 'inputs'));
   const outputs = Object.entries(reader.object(top['outputs'] ?? {}, 'outputs'));
   return {
@@ -94,6 +115,9 @@ export function readSidecar(path: string): Sidecar {
     calibration: reader
       .array(top['calibration'] ?? [], 'calibration')
       .map((value, i) => reader.source(value, `calibration[${i}]`)),
+    dimensions: reader.sizes(top['dimensions'] ?? {}, 'dimensions'),
+    constants: reader.integers(top['constants'] ?? {}, 'constants'),
+    state: reader.names(top['state'] ?? {}, 'state'),
   };
 }
 
@@ -116,8 +140,21 @@ class Reader {
     this.#path = path;
   }
 
-  preparation(value: unknown, at: string): PicturePreparation {
+  preparation(value: unknown, at: string): Preparation {
     const json = this.object(value, at);
+    return 'rate' in json ? this.#audio(json, at) : this.#picture(json, at);
+  }
+
+  #audio(json: Json, at: string): AudioPreparation {
+    this.known(json, at, ['rate', 'context', 'hop']);
+    return {
+      rate: this.#integer(json['rate'], `${at}.rate`, 1, 1 << 20),
+      context: this.#integer(json['context'] ?? 0, `${at}.context`, 0, 1 << 24),
+      hop: this.#integer(json['hop'], `${at}.hop`, 1, 1 << 24),
+    };
+  }
+
+  #picture(json: Json, at: string): PicturePreparation {
     this.known(json, at, [
       ...['width', 'height', 'colour', 'layout', 'crop', 'resample', 'background', 'mean', 'std', 'quantise'],
     ]);
@@ -143,7 +180,7 @@ class Reader {
 
   meaning(value: unknown, at: string): OutputMeaning {
     const json = this.object(value, at);
-    this.known(json, at, ['labels', 'kind', 'dequantise']);
+    this.known(json, at, ['labels', 'kind', 'threshold', 'dequantise']);
     const labels = json['labels'];
     const valid =
       labels === undefined ||
@@ -152,6 +189,9 @@ class Reader {
     if (!valid) this.#fail(`${at}.labels`, 'is neither a list of names nor the name of a file');
     return {
       ...(labels === undefined ? {} : { labels: labels as string | string[] }),
+      ...(json['threshold'] === undefined
+        ? {}
+        : { threshold: this.#number(json['threshold'], `${at}.threshold`) }),
       kind: this.#oneOf(json['kind'] ?? 'values', `${at}.kind`, ['probabilities', 'logits', 'values']),
       ...this.#quantisation(json['dequantise'], `${at}.dequantise`, 'dequantise'),
     };
@@ -188,9 +228,33 @@ class Reader {
       this.#fail(at === '' ? unknown : `${at}.${unknown}`, `is none of ${names.join(', ')}`);
   }
 
+  sizes(value: unknown, at: string): Record<string, number> {
+    return this.#entries(value, at, (entry, path) => this.#integer(entry, path, 1, 2 ** 31 - 1));
+  }
+
+  integers(value: unknown, at: string): Record<string, number> {
+    return this.#entries(value, at, (entry, path) => this.#integer(entry, path, -(2 ** 53), 2 ** 53));
+  }
+
+  names(value: unknown, at: string): Record<string, string> {
+    return this.#entries(value, at, (entry, path) =>
+      typeof entry === 'string' ? entry : this.#fail(path, 'is not a name'),
+    );
+  }
+
+  #entries<T>(value: unknown, at: string, read: (entry: unknown, path: string) => T): Record<string, T> {
+    return Object.fromEntries(
+      Object.entries(this.object(value, at)).map(([name, entry]) => [name, read(entry, `${at}.${name}`)]),
+    );
+  }
+
   #size(value: unknown, at: string): number {
-    if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > 65536)
-      this.#fail(at, `is ${JSON.stringify(value)}, not a whole number from 1 to 65536`);
+    return this.#integer(value, at, 1, 65536);
+  }
+
+  #integer(value: unknown, at: string, least: number, most: number): number {
+    if (!Number.isInteger(value) || (value as number) < least || (value as number) > most)
+      this.#fail(at, `is ${JSON.stringify(value)}, not a whole number from ${least} to ${most}`);
     return value as number;
   }
 

@@ -1,0 +1,37 @@
+// A recording to the windows a model takes, one per inference: new samples behind some of the ones before.
+// Not features: what a model makes of samples (a spectrum, say) is the model's.
+import { AccelError } from '../../base/errors.js';
+import { readFile, type InputDescriptor } from './load.js';
+import type { AudioPreparation } from './sidecar.js';
+import { decodeWav } from './wav.js';
+
+/**
+ * The windows of the recording at `path`, each as many float32 as the input has: `context` samples already seen, then new
+ * ones. Before the beginning and behind the end is silence.
+ * @throws AccelError EINVAL with the file: no recording, another rate, windows of another size than the input
+ */
+export function audioWindows(
+  path: string,
+  preparation: AudioPreparation,
+  input: InputDescriptor,
+): Float32Array[] {
+  const refuse = (reason: string): never => {
+    throw new AccelError('EINVAL', { field: path, reason });
+  };
+  const { rate, context, hop } = preparation;
+  const count = input.shape.reduce((product, size) => product * size, 1);
+  if (input.dataType !== 'float32' || count !== context + hop)
+    refuse(
+      `windows are ${context + hop} float32; input "${input.name}" is ${input.dataType} [${input.shape.join(',')}]`,
+    );
+  const recording = decodeWav(readFile(path), path);
+  if (recording.rate !== rate)
+    refuse(`${recording.rate} samples per second; input "${input.name}" takes ${rate}: resample it first`);
+  const { samples } = recording;
+  return Array.from({ length: Math.ceil(samples.length / hop) }, (_, index) => {
+    const window = new Float32Array(count);
+    const first = index * hop - context;
+    window.set(samples.subarray(Math.max(0, first), index * hop + hop), Math.max(0, -first));
+    return window;
+  });
+}
