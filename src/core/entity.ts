@@ -76,9 +76,12 @@ export class Entity<P> implements FileEntity {
     return this.#jobs.length - this.#first;
   }
 
-  /** @throws AccelError ENOENT after kill */
+  /** @throws AccelError ENOENT after kill; EBUSY when its client has as many unfinished jobs in it as it may */
   job(payload: P, { credits = 1, timeoutNs = this.#scheduler.timeoutNs }: JobOptions = {}): Job<P> {
     if (this.#killed) throw new AccelError('ENOENT', { reason: 'the entity is gone' });
+    const most = this.file?.process.maxJobs ?? Infinity;
+    if (this.#unfinished >= most)
+      throw new AccelError('EBUSY', { reason: `${this.#unfinished} jobs are not finished, at most ${most}` });
     const room = Math.max(1, Math.min(credits, this.#scheduler.credits));
     return new Job(this, payload, room, timeoutNs);
   }

@@ -14,6 +14,8 @@ export interface ProcessOptions {
   readonly user?: ClientMemory | (UserMemory & Partial<ClientMemory>);
   /** Default: a table of this process. */
   readonly fds?: FdTable;
+  /** Unfinished jobs that one queue of it may have; more are EBUSY. Default: no limit. */
+  readonly maxJobs?: number;
 }
 
 let pids = 1000;
@@ -54,16 +56,26 @@ export class Process {
   readonly name: string;
   readonly user: ClientMemory;
   readonly fds: FdTable;
+  readonly maxJobs: number;
   readonly #onKill = new Set<() => void>();
   #killed = false;
 
-  constructor({ pid, uid = 1000, admin = false, name = 'client', user, fds }: ProcessOptions = {}) {
+  constructor({
+    pid,
+    uid = 1000,
+    admin = false,
+    name = 'client',
+    user,
+    fds,
+    maxJobs = Infinity,
+  }: ProcessOptions = {}) {
     this.pid = pid ?? ++pids;
     this.uid = uid;
     this.admin = admin;
     this.name = name;
     this.user = (user as ClientMemory | undefined) ?? new PlacedMemory();
     this.fds = fds ?? new FdTable();
+    this.maxJobs = maxJobs;
   }
 
   /** True once it was killed: its files do not wait for their jobs when they close. */

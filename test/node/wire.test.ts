@@ -217,6 +217,29 @@ describe('the wire', () => {
     await call(elsewhere, abi.DRM_IOCTL_NULL_GEM_NEW, { size: 40960n });
   });
 
+  it('limits the jobs that a file may have unfinished', async () => {
+    await using rig = daemonRig({ limits: { jobs: 2 } });
+    await using connection = await Connection.open(rig.socket);
+    const file = await RemoteFile.open(connection, NODE);
+    const { handle } = await call(file, abi.DRM_IOCTL_NULL_GEM_NEW, { size: 4096n });
+    // Each waits for a word that nobody writes, until its limit.
+    const wait = abi.NullCommand.bytes({ op: abi.NULL_OP_WAIT, value: 1, src_handle: handle });
+    const submit = () =>
+      call(file, abi.DRM_IOCTL_NULL_SUBMIT, {
+        commands: file.user.place(wait).pointer,
+        command_count: 1,
+        command_size: abi.NullCommand.size,
+        timeout_ms: 50,
+      });
+    await submit();
+    await submit();
+    await assert.rejects(submit(), code('EBUSY'));
+    const elsewhere = await RemoteFile.open(connection, NODE);
+    const job = await adapterFor('null').adapter.aJob(elsewhere, {});
+    await job.run();
+    await submit();
+  });
+
   it('gives a device that goes away the errno of one', async () => {
     await using rig = daemonRig();
     await using connection = await Connection.open(rig.socket);

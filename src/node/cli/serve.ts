@@ -1,6 +1,7 @@
 // accel serve: devices for other processes, until told to stop.
 // Not the daemon: node/daemon.
 import { Option, type Command } from 'commander';
+import type { Limits } from '../daemon/daemon.js';
 import { serve, type Served } from '../daemon/serve.js';
 import { DEFAULT_BOARD, type EngineKind } from '../system.js';
 import { columns } from './columns.js';
@@ -18,6 +19,7 @@ interface ServeCommandOptions extends DeviceOptions {
   readonly socket?: string;
   readonly maxFiles?: number;
   readonly maxMemory?: number;
+  readonly maxJobs?: number;
   readonly json?: boolean;
 }
 
@@ -28,7 +30,7 @@ export function serveDevices(
   { device, dri, engines, staging }: DeviceOptions,
   socket: string,
   io: CommandIo,
-  limits: { files?: number; bytes?: number } = {},
+  limits: Partial<Limits> = {},
 ): Served {
   return serve({
     socket,
@@ -48,6 +50,7 @@ async function run(options: ServeCommandOptions, io: CommandIo): Promise<void> {
   const limits = {
     ...(options.maxFiles === undefined ? {} : { files: options.maxFiles }),
     ...(options.maxMemory === undefined ? {} : { bytes: options.maxMemory * MIB }),
+    ...(options.maxJobs === undefined ? {} : { jobs: options.maxJobs }),
   };
   await using served = serveDevices(options, socket, io, limits);
   const devices = served.system.machine.devices.map(({ board, accel }) => ({
@@ -100,6 +103,7 @@ export function addServe(program: Command, io: CommandIo): void {
     .option('--socket <path>', 'where to listen (default $XDG_RUNTIME_DIR/accel.sock)')
     .option('--max-files <n>', 'descriptors that a process may hold', whole)
     .option('--max-memory <MiB>', 'buffers that a process may hold', whole)
+    .option('--max-jobs <n>', 'unfinished jobs that a queue of an open file may have', whole)
     .option('--json', 'print JSON')
     .action(async (options: ServeCommandOptions) => run(options, io));
 }

@@ -77,6 +77,7 @@ export class Client implements Holder {
   calls = 0;
   bytes = 0;
   readonly maxFiles: number;
+  readonly maxJobs: number;
   /** It said BYE. */
   orderly = false;
   gone = false;
@@ -95,13 +96,14 @@ export class Client implements Holder {
     this.credentials = credentials;
     this.memoryPid = memoryPid;
     this.maxFiles = limits.files;
+    this.maxJobs = limits.jobs;
     this.process = this.newProcess();
   }
 
   /** Who opens a node, to the core. One for each: it ends with the file, not with the process. */
   newProcess(): Process {
     const { pid, uid } = this.credentials;
-    return remoteProcess({ pid, uid, admin: uid === 0, name: this.name });
+    return remoteProcess({ pid, uid, admin: uid === 0, name: this.name, maxJobs: this.maxJobs });
   }
 
   /** The last connection is closed. Killed, unless it said BYE: files that only it had are not waited for. */

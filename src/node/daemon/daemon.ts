@@ -22,9 +22,11 @@ export interface Limits {
   readonly files: number;
   /** Bytes of buffers: ENOMEM. */
   readonly bytes: number;
+  /** Unfinished jobs in one queue of one open file: EBUSY. */
+  readonly jobs: number;
 }
 
-export const DEFAULT_LIMITS: Limits = { files: 8192, bytes: 2 ** 31 };
+export const DEFAULT_LIMITS: Limits = { files: 8192, bytes: 2 ** 31, jobs: 4096 };
 
 export interface DaemonOptions {
   /** Not owned. */

@@ -28,6 +28,8 @@ class RemoteFds extends FdTable {
   }
 }
 
-export function remoteProcess(options: Pick<ProcessOptions, 'pid' | 'uid' | 'admin' | 'name'>): Process {
+export function remoteProcess(
+  options: Pick<ProcessOptions, 'pid' | 'uid' | 'admin' | 'name' | 'maxJobs'>,
+): Process {
   return new Process({ ...options, user: memory, fds: new RemoteFds() });
 }
