@@ -43,9 +43,10 @@ export async function wire(): Promise<void> {
     for (let round = 0; round < ROUNDS; round++) {
       const at = join(folder, 'echo.sock');
       const server = spawn(echo, ['serve', at], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const ended = once(server, 'exit');
       await once(server.stdout, 'data');
       const there = times((await run(echo, ['call', at, String(CALLS), String(BYTES)])).stdout);
-      await once(server, 'exit');
+      await ended;
       const env = { ...process.env, LD_PRELOAD: library, ACCEL_SOCKET: served.daemon.socket };
       const calls = await run(echo, ['ioctl', '/dev/accel/accel0', String(CALLS)], { env });
       const here = times(calls.stdout);
