@@ -141,6 +141,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
     .addOption(engines())
     .addOption(fallback())
     .option('--models <names>', 'only these models, by commas', (names: string) => names.split(','))
+    .addOption(staging())
     .addOption(json())
     .action(async (path: string, options: VerifyOptions) => verdict(await verify(path, options, io)));
 

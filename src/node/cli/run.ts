@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { DispatchTimes, MLPlacement } from '../../runtime/index.js';
-import type { InputArray } from '../input/load.js';
+import { loadInput, type InputArray, type InputDescriptor } from '../input/load.js';
 import type { EngineKind } from '../system.js';
 import { columns } from './columns.js';
 import { Costs, type CostReport } from './costs.js';
@@ -66,6 +66,13 @@ export async function run(
       model,
       import: importOptions(options),
       calibrationFiles: options.calibrate,
+      // A model without calibration inputs of its own is calibrated with what it is run on, where the device has 16 bits for it.
+      ...(isGna(options.device)
+        ? {
+            calibration: (inputs: readonly InputDescriptor[]) =>
+              inferences(options.input ?? [], inputs).map((files) => arraysOf(files, inputs)),
+          }
+        : {}),
       ...(costs?.hooks(hooks) ?? hooks),
     },
     io,
@@ -95,6 +102,20 @@ export async function run(
     print(model, session, results, busy, io);
     if (costs !== undefined) io.out(`\n${costs.text(options.clock, jobs.length, io)}`);
   }
+}
+
+function isGna(device: string | undefined): boolean {
+  return device !== undefined && /^gna/.test(device);
+}
+
+/** Without a sidecar's preparations: a model with those has calibration inputs too. */
+function arraysOf(
+  files: Readonly<Record<string, string>>,
+  inputs: readonly InputDescriptor[],
+): Record<string, InputArray> {
+  return Object.fromEntries(
+    inputs.map((input) => [input.name, loadInput(files[input.name]!, input, undefined)]),
+  );
 }
 
 function save(folder: string, outputs: Readonly<Record<string, InputArray>>, prefix: string): void {

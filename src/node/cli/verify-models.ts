@@ -44,6 +44,8 @@ interface Comparison {
   /** Greatest and root mean square distance as shares of the reference's range. */
   readonly relative: number;
   readonly rms: number;
+  /** Reference to distance, dB; absent when there is no distance. */
+  readonly snr?: number;
 }
 
 interface CaseResult {
@@ -122,6 +124,7 @@ async function verifyModel(
         model: join(folder, model.file),
         device: options.device,
         engines: options.engines,
+        staging: options.staging,
         fallback: options.fallback,
         import: importOptions(model, cases, inputsOf),
         // A float model without calibration pictures is calibrated with the inputs of its own cases.
@@ -212,12 +215,14 @@ function compare(output: string, actual: InputArray, expected: InputArray): Comp
   let least = Infinity;
   let most = -Infinity;
   let squares = 0;
+  let signal = 0;
   for (let i = 0; i < expected.length; i++) {
     const wanted = Number(expected[i]);
     const distance = Math.abs(Number(actual[i]) - wanted);
     // NaN counts as far away.
     largest = Math.max(largest, Number.isNaN(distance) ? Infinity : distance);
     squares += distance * distance;
+    signal += wanted * wanted;
     least = Math.min(least, wanted);
     most = Math.max(most, wanted);
     if (isInteger) histogram.set(distance, (histogram.get(distance) ?? 0) + 1);
@@ -232,6 +237,7 @@ function compare(output: string, actual: InputArray, expected: InputArray): Comp
     largest,
     relative: largest / range,
     rms: Math.sqrt(squares / expected.length) / range,
+    ...(squares > 0 ? { snr: 10 * Math.log10(signal / squares) } : {}),
   };
 }
 
@@ -281,8 +287,11 @@ function print(results: readonly CaseResult[], options: VerifyOptions, io: Comma
 }
 
 /** Integers: how many elements are how many steps away. Floats: shares of the range. */
-function distances({ lsb, relative, rms }: Comparison): string {
-  if (lsb === undefined) return `most ${percent(relative)}, rms ${percent(rms)} of range`;
+function distances({ lsb, relative, rms, snr }: Comparison): string {
+  if (lsb === undefined) {
+    const ratio = snr === undefined ? '' : `, SNR ${snr.toFixed(1)} dB`;
+    return `most ${percent(relative)}, rms ${percent(rms)} of range${ratio}`;
+  }
   return `LSB ${Object.entries(lsb)
     .map(([step, times]) => `${step}: ${times}`)
     .join(', ')}`;

@@ -25,6 +25,8 @@ export interface VerifyOptions {
   /** Names of models, for a models.json. */
   readonly models?: readonly string[];
   readonly fallback?: 'host' | 'forbid';
+  /** For a models.json: lets a driver in staging load. */
+  readonly staging?: boolean;
   readonly json?: boolean;
 }
 
