@@ -15,7 +15,18 @@ export interface EvaluateOptions {
 
 /** Elements of a value that is known before anything runs. */
 function constantTensor(value: Value): Tensor {
-  return { type: value.type, shape: shapeOf(value), data: value.data!.array() };
+  const { type } = value;
+  const data = value.data!;
+  const half = type === 'float16' || type === 'bfloat16';
+  const fill = typeof data.fill === 'number' && !half ? data.fill : undefined;
+  return {
+    type,
+    shape: shapeOf(value),
+    fill,
+    get data() {
+      return data.array();
+    },
+  };
 }
 
 function bindInput(value: Value, data: TypedArray | undefined): Tensor {

@@ -10,6 +10,7 @@ import * as movement from './movement.js';
 import * as along from './normalize.js';
 import { average, globalWindow, maximum, norm, pool } from './pooling.js';
 import { allocate, broadcastIndex, cast, doubles, type Tensor } from './tensor.js';
+import { weightsOf } from './weights.js';
 
 type Kernel<Op extends OperatorName> = (
   node: NodeOf<Op>,
@@ -53,13 +54,17 @@ function offset(data: Float64Array, zero: Tensor | undefined, channelStride?: nu
   );
 }
 
+function zerosOf(zero: Tensor | undefined): Float64Array | undefined {
+  return zero === undefined ? undefined : doubles(zero.data);
+}
+
 /** C of a Gemm, broadcast, times beta; added to alpha times the product. */
 function gemm(node: NodeOf<'Gemm'>, [a, b, c]: readonly Tensor[]): TypedArray {
   const { alpha, beta, transA, transB } = node.attributes;
   const sums = gemmProduct(
     doubles(a!.data),
     a!.shape,
-    doubles(b!.data),
+    weightsOf(b!),
     b!.shape,
     transA !== 0,
     transB !== 0,
@@ -105,7 +110,7 @@ const kernels: { [Op in OperatorName]?: Kernel<Op> } = {
   Range: made,
   Conv: (node, [x, w, b]) => {
     const out = shapeOf(node.outputs[0]!);
-    const sums = convolve(doubles(x!.data), x!.shape, doubles(w!.data), w!.shape, out, node.attributes);
+    const sums = convolve(doubles(x!.data), x!.shape, weightsOf(w!), w!.shape, out, node.attributes);
     return result(node, addBias(sums, out[1]!, planeOf(node), b));
   },
   ConvTranspose: (node, [x, w, b]) => {
@@ -127,7 +132,7 @@ const kernels: { [Op in OperatorName]?: Kernel<Op> } = {
       convolve(
         offset(doubles(x!.data), xz),
         x!.shape,
-        offset(doubles(w!.data), wz, filter),
+        weightsOf(w!, zerosOf(wz), filter),
         w!.shape,
         shapeOf(node.outputs[0]!),
         node.attributes,
@@ -135,14 +140,14 @@ const kernels: { [Op in OperatorName]?: Kernel<Op> } = {
     );
   },
   MatMul: (node, [a, b]) =>
-    result(node, matrixProduct(doubles(a!.data), a!.shape, doubles(b!.data), b!.shape)),
+    result(node, matrixProduct(doubles(a!.data), a!.shape, weightsOf(b!), b!.shape)),
   MatMulInteger: (node, [a, b, az, bz]) =>
     result(
       node,
       matrixProduct(
         offset(doubles(a!.data), az, a!.shape.at(-1)),
         a!.shape,
-        offset(doubles(b!.data), bz, 1),
+        weightsOf(b!, zerosOf(bz), 1),
         b!.shape,
       ),
     ),

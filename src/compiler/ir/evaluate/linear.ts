@@ -2,6 +2,7 @@
 // Not quantised: zero points are taken off before and scales applied after (quantized.ts).
 import type { ConvAttributes } from '../operators.js';
 import type { Shape } from '../types.js';
+import type { Weights } from './weights.js';
 
 interface Box {
   readonly d: number;
@@ -22,78 +23,216 @@ function valid(offset: number, stride: number, input: number, output: number): [
   return [from, Math.max(from, to)];
 }
 
-/** Convolution of any spatial rank up to 3: x [N,C,...], w [M,C/group,...] to [N,M,...]. Padding counts as 0. */
-export function convolve(
-  x: Float64Array,
-  xShape: Shape,
-  w: Float64Array,
-  wShape: Shape,
-  outShape: Shape,
-  attributes: ConvAttributes,
-): Float64Array {
-  const rank = attributes.kernel_shape.length;
-  const inp = box(xShape.slice(2), 1);
-  const out = box(outShape.slice(2), 1);
-  const kernel = box(attributes.kernel_shape, 1);
-  const stride = box(attributes.strides, 1);
-  const dilation = box(attributes.dilations, 1);
-  const pad = box(attributes.pads.slice(0, rank), 0);
-  const [batch, channels] = [xShape[0]!, xShape[1]!];
-  const filters = wShape[0]!;
-  const perGroup = wShape[1]!;
-  const filtersPerGroup = filters / attributes.group;
-  const inPlane = inp.d * inp.h * inp.w;
-  const outPlane = out.d * out.h * out.w;
-  const taps = kernel.d * kernel.h * kernel.w;
-  const result = new Float64Array(batch * filters * outPlane);
-  const pointwise =
-    taps === 1 &&
-    stride.d * stride.h * stride.w === 1 &&
-    inPlane === outPlane &&
-    attributes.pads.every((p) => p === 0);
-  for (let n = 0; n < batch; n++) {
-    for (let m = 0; m < filters; m++) {
-      const group = Math.floor(m / filtersPerGroup);
-      const to = (n * filters + m) * outPlane;
-      for (let c = 0; c < perGroup; c++) {
-        const from = (n * channels + group * perGroup + c) * inPlane;
-        const tap = (m * perGroup + c) * taps;
-        if (pointwise) {
-          const weight = w[tap]!;
-          for (let i = 0; i < outPlane; i++) result[to + i]! += weight * x[from + i]!;
-          continue;
-        }
-        let at = tap;
-        for (let kd = 0; kd < kernel.d; kd++) {
-          const offsetD = kd * dilation.d - pad.d;
-          const [d0, d1] = valid(offsetD, stride.d, inp.d, out.d);
-          for (let kh = 0; kh < kernel.h; kh++) {
-            const offsetH = kh * dilation.h - pad.h;
-            const [h0, h1] = valid(offsetH, stride.h, inp.h, out.h);
-            for (let kw = 0; kw < kernel.w; kw++, at++) {
-              const weight = w[at]!;
-              const offsetW = kw * dilation.w - pad.w;
-              const [w0, w1] = valid(offsetW, stride.w, inp.w, out.w);
-              const step = stride.w;
-              for (let od = d0; od < d1; od++) {
-                for (let oh = h0; oh < h1; oh++) {
-                  let i =
-                    from +
-                    ((od * stride.d + offsetD) * inp.h + oh * stride.h + offsetH) * inp.w +
-                    w0 * step +
-                    offsetW;
-                  const row = to + (od * out.h + oh) * out.w;
-                  for (let o = row + w0, end = row + w1; o < end; o++, i += step)
-                    result[o]! += weight * x[i]!;
-                }
-              }
+/** The sizes of a convolution of up to three spatial axes. */
+class Windows {
+  readonly inp: Box;
+  readonly out: Box;
+  readonly kernel: Box;
+  readonly stride: Box;
+  readonly dilation: Box;
+  readonly pad: Box;
+  readonly inPlane: number;
+  readonly outPlane: number;
+  readonly taps: number;
+
+  constructor(xShape: Shape, outShape: Shape, attributes: ConvAttributes) {
+    this.inp = box(xShape.slice(2), 1);
+    this.out = box(outShape.slice(2), 1);
+    this.kernel = box(attributes.kernel_shape, 1);
+    this.stride = box(attributes.strides, 1);
+    this.dilation = box(attributes.dilations, 1);
+    this.pad = box(attributes.pads.slice(0, attributes.kernel_shape.length), 0);
+    this.inPlane = this.inp.d * this.inp.h * this.inp.w;
+    this.outPlane = this.out.d * this.out.h * this.out.w;
+    this.taps = this.kernel.d * this.kernel.h * this.kernel.w;
+  }
+
+  /** result += one input plane * one filter plane. */
+  addPlane(
+    x: Float64Array,
+    from: number,
+    weights: Float64Array,
+    at: number,
+    result: Float64Array,
+    to: number,
+  ): void {
+    const { inp, out, kernel, stride, dilation, pad } = this;
+    const step = stride.w;
+    for (let kd = 0; kd < kernel.d; kd++) {
+      const offsetD = kd * dilation.d - pad.d;
+      const [d0, d1] = valid(offsetD, stride.d, inp.d, out.d);
+      for (let kh = 0; kh < kernel.h; kh++) {
+        const offsetH = kh * dilation.h - pad.h;
+        const [h0, h1] = valid(offsetH, stride.h, inp.h, out.h);
+        for (let kw = 0; kw < kernel.w; kw++, at++) {
+          const weight = weights[at]!;
+          const offsetW = kw * dilation.w - pad.w;
+          const [w0, w1] = valid(offsetW, stride.w, inp.w, out.w);
+          for (let od = d0; od < d1; od++) {
+            for (let oh = h0; oh < h1; oh++) {
+              const line = (od * stride.d + offsetD) * inp.h + oh * stride.h + offsetH;
+              let i = from + line * inp.w + w0 * step + offsetW;
+              const row = to + (od * out.h + oh) * out.w;
+              for (let o = row + w0, end = row + w1; o < end; o++, i += step) result[o]! += weight * x[i]!;
             }
           }
         }
       }
     }
   }
+
+  /** The inputs of output positions [first, first + count) as rows of `channels * taps` elements; zeros for padding. */
+  gather(
+    x: Float64Array,
+    from: number,
+    channels: number,
+    first: number,
+    count: number,
+    rows: Float64Array,
+  ): void {
+    const { inp, out, kernel, stride, dilation, pad, inPlane, taps } = this;
+    const length = channels * taps;
+    for (let p = 0; p < count; p++) {
+      const ow = (first + p) % out.w;
+      const oh = Math.floor((first + p) / out.w) % out.h;
+      const od = Math.floor((first + p) / (out.w * out.h));
+      let tap = p * length;
+      for (let kd = 0; kd < kernel.d; kd++) {
+        const d = od * stride.d + kd * dilation.d - pad.d;
+        for (let kh = 0; kh < kernel.h; kh++) {
+          const h = oh * stride.h + kh * dilation.h - pad.h;
+          for (let kw = 0; kw < kernel.w; kw++, tap++) {
+            const w = ow * stride.w + kw * dilation.w - pad.w;
+            const inside = d >= 0 && d < inp.d && h >= 0 && h < inp.h && w >= 0 && w < inp.w;
+            let at = from + (d * inp.h + h) * inp.w + w;
+            for (let c = 0, to = tap; c < channels; c++, to += taps, at += inPlane)
+              rows[to] = inside ? x[at]! : 0;
+          }
+        }
+      }
+    }
+  }
+}
+
+/** Filters of a group below which gathering windows costs more than it saves. */
+const FEW_FILTERS = 4;
+/** Doubles of filters, and of gathered windows, that are looked at together. */
+const FILTERS_AT_ONCE = 1 << 21;
+const WINDOWS_AT_ONCE = 1 << 16;
+
+/** Convolution of any spatial rank up to 3: x [N,C,...], w [M,C/group,...] to [N,M,...]. Padding counts as 0. */
+export function convolve(
+  x: Float64Array,
+  xShape: Shape,
+  w: Weights,
+  wShape: Shape,
+  outShape: Shape,
+  attributes: ConvAttributes,
+): Float64Array {
+  const windows = new Windows(xShape, outShape, attributes);
+  const { inPlane, outPlane, taps } = windows;
+  const [batch, channels] = [xShape[0]!, xShape[1]!];
+  const [filters, perGroup] = [wShape[0]!, wShape[1]!];
+  const own = filters / attributes.group;
+  const length = perGroup * taps;
+  const result = new Float64Array(batch * filters * outPlane);
+  const chunk = Math.max(1, Math.min(own, Math.floor(FILTERS_AT_ONCE / length)));
+  const scratch = new Float64Array(w.fill === undefined ? chunk * length : taps);
+  const block = Math.max(2, Math.min(outPlane, Math.floor(WINDOWS_AT_ONCE / length)));
+  const rows = new Float64Array(own < FEW_FILTERS || w.fill !== undefined ? 0 : block * length);
+  for (let n = 0; n < batch; n++) {
+    for (let group = 0; group < attributes.group; group++) {
+      const from = (n * channels + group * perGroup) * inPlane;
+      const to = (n * filters + group * own) * outPlane;
+      if (w.fill !== undefined) {
+        // All filters are alike: one of a single channel, over the sum of all channels.
+        const sums = new Float64Array(inPlane);
+        for (let c = 0; c < perGroup; c++)
+          for (let i = 0, at = from + c * inPlane; i < inPlane; i++) sums[i]! += x[at + i]!;
+        windows.addPlane(sums, 0, scratch.fill(w.fill), 0, result, to);
+        for (let m = 1; m < own; m++) result.copyWithin(to + m * outPlane, to, to + outPlane);
+        continue;
+      }
+      for (let first = 0; first < own; first += chunk) {
+        const count = Math.min(chunk, own - first);
+        w.read((group * own + first) * length, count * length, scratch);
+        if (own < FEW_FILTERS) {
+          for (let m = 0; m < count; m++)
+            for (let c = 0; c < perGroup; c++)
+              windows.addPlane(
+                x,
+                from + c * inPlane,
+                scratch,
+                m * length + c * taps,
+                result,
+                to + (first + m) * outPlane,
+              );
+          continue;
+        }
+        for (let p = 0; p < outPlane; p += block) {
+          const positions = Math.min(block, outPlane - p);
+          windows.gather(x, from, perGroup, p, positions, rows);
+          products(scratch, count, rows, positions, length, result, to + first * outPlane + p, outPlane);
+        }
+      }
+    }
+  }
   return result;
+}
+
+/** out[at + i * stride + j] = row i of a . row j of b, rows of `length`; four by two at a time. */
+function products(
+  a: Float64Array,
+  rowsA: number,
+  b: Float64Array,
+  rowsB: number,
+  length: number,
+  out: Float64Array,
+  at: number,
+  stride: number,
+): void {
+  for (let i = 0; i < rowsA; i += 4) {
+    // Rows beyond the last repeat it; what they give is not stored.
+    const a0 = i * length;
+    const a1 = Math.min(i + 1, rowsA - 1) * length;
+    const a2 = Math.min(i + 2, rowsA - 1) * length;
+    const a3 = Math.min(i + 3, rowsA - 1) * length;
+    for (let j = 0; j < rowsB; j += 2) {
+      const b0 = j * length;
+      const b1 = Math.min(j + 1, rowsB - 1) * length;
+      let [s00, s01, s10, s11, s20, s21, s30, s31] = [0, 0, 0, 0, 0, 0, 0, 0];
+      for (let p = 0; p < length; p++) {
+        const x0 = b[b0 + p]!;
+        const x1 = b[b1 + p]!;
+        const w0 = a[a0 + p]!;
+        const w1 = a[a1 + p]!;
+        const w2 = a[a2 + p]!;
+        const w3 = a[a3 + p]!;
+        s00 += w0 * x0;
+        s01 += w0 * x1;
+        s10 += w1 * x0;
+        s11 += w1 * x1;
+        s20 += w2 * x0;
+        s21 += w2 * x1;
+        s30 += w3 * x0;
+        s31 += w3 * x1;
+      }
+      const last = Math.min(4, rowsA - i);
+      const both = j + 1 < rowsB;
+      const to = at + i * stride + j;
+      out[to] = s00;
+      if (both) out[to + 1] = s01;
+      if (last < 2) continue;
+      out[to + stride] = s10;
+      if (both) out[to + stride + 1] = s11;
+      if (last < 3) continue;
+      out[to + 2 * stride] = s20;
+      if (both) out[to + 2 * stride + 1] = s21;
+      if (last < 4) continue;
+      out[to + 3 * stride] = s30;
+      if (both) out[to + 3 * stride + 1] = s31;
+    }
+  }
 }
 
 /** Transposed convolution: x [N,C,...], w [C,M/group,...] to [N,M,...]. */
@@ -158,36 +297,45 @@ export function convolveTransposed(
   return result;
 }
 
-/** a [m,k] x b [k,n]; `bT` when b lies as [n,k]. Written into `out` at `at`. */
+/** a [m,k] x b [k,n]; `bT` when b lies as [n,k]. Written into `out` at `at`. `b` is read some rows at a time. */
 function multiply(
   out: Float64Array,
   at: number,
   a: Float64Array,
   aAt: number,
-  b: Float64Array,
+  b: Weights,
   bAt: number,
   m: number,
   k: number,
   n: number,
   bT: boolean,
 ): void {
-  for (let i = 0; i < m; i++) {
-    const row = at + i * n;
-    const left = aAt + i * k;
-    if (bT) {
-      for (let j = 0; j < n; j++) {
-        let sum = 0;
-        const right = bAt + j * k;
-        for (let p = 0; p < k; p++) sum += a[left + p]! * b[right + p]!;
-        out[row + j] = sum;
-      }
-    } else {
-      for (let p = 0; p < k; p++) {
-        const value = a[left + p]!;
-        const right = bAt + p * n;
-        for (let j = 0; j < n; j++) out[row + j]! += value * b[right + j]!;
-      }
+  if (b.fill !== undefined) {
+    for (let i = 0; i < m; i++) {
+      let sum = 0;
+      for (let p = 0; p < k; p++) sum += a[aAt + i * k + p]!;
+      out.fill(sum * b.fill, at + i * n, at + (i + 1) * n);
     }
+    return;
+  }
+  const [rows, length] = bT ? [n, k] : [k, n];
+  const chunk = Math.max(1, Math.min(rows, Math.floor(FILTERS_AT_ONCE / Math.max(1, length))));
+  const scratch = new Float64Array(chunk * length);
+  const left = bT && m > 0 ? a.subarray(aAt, aAt + m * k) : a;
+  for (let first = 0; first < rows; first += chunk) {
+    const count = Math.min(chunk, rows - first);
+    b.read(bAt + first * length, count * length, scratch);
+    if (bT) {
+      products(left, m, scratch, count, k, out, at + first, n);
+      continue;
+    }
+    for (let i = 0; i < m; i++)
+      for (let p = 0; p < count; p++) {
+        const value = a[aAt + i * k + first + p]!;
+        const right = p * n;
+        const row = at + i * n;
+        for (let j = 0; j < n; j++) out[row + j]! += value * scratch[right + j]!;
+      }
   }
 }
 
@@ -201,7 +349,7 @@ function transposed(data: Float64Array, rows: number, columns: number): Float64A
 export function gemmProduct(
   a: Float64Array,
   aShape: Shape,
-  b: Float64Array,
+  b: Weights,
   bShape: Shape,
   transA: boolean,
   transB: boolean,
@@ -214,7 +362,7 @@ export function gemmProduct(
 }
 
 /** numpy's matmul with broadcast batch axes. */
-export function matrixProduct(a: Float64Array, aShape: Shape, b: Float64Array, bShape: Shape): Float64Array {
+export function matrixProduct(a: Float64Array, aShape: Shape, b: Weights, bShape: Shape): Float64Array {
   const left = aShape.length === 1 ? [1, aShape[0]!] : aShape;
   const right = bShape.length === 1 ? [bShape[0]!, 1] : bShape;
   const m = left.at(-2)!;

@@ -7,6 +7,7 @@ import { convolve, convolveTransposed, gemmProduct, matrixProduct } from './line
 import { runKernel } from './kernels.js';
 import { globalWindow, pool, sum } from './pooling.js';
 import { allocate, broadcastIndex, doubles, roundHalfEven, type Tensor } from './tensor.js';
+import { type Weights, weightsOf } from './weights.js';
 
 /** Whether the node computes on quantised values, so that the rules here hold and not those of plain tensors. */
 export function isQuantized(node: Node): boolean {
@@ -90,6 +91,13 @@ function centred(value: Value, tensor: Tensor): Float64Array {
   }
   const inner = elementCount(tensor.shape.slice(q.axis! + 1));
   return data.map((x, i) => x - q.zeroPoint[Math.floor(i / inner) % q.zeroPoint.length]!);
+}
+
+/** Input 1 minus its zero point. */
+function centredWeights(node: Node, tensor: Tensor): Weights {
+  const q = node.inputs[1]!.quantization;
+  const inner = q?.axis === undefined ? 1 : elementCount(tensor.shape.slice(q.axis + 1));
+  return weightsOf(tensor, q?.zeroPoint, inner);
 }
 
 /** Real values of a quantised tensor, in doubles. Values without quantisation are taken as they are. */
@@ -180,15 +188,18 @@ export function runQuantized(node: Node, tensors: readonly (Tensor | undefined)[
   switch (node.op) {
     case 'Conv':
     case 'ConvTranspose': {
-      const run = node.op === 'Conv' ? convolve : convolveTransposed;
-      const sums = run(
-        centred(node.inputs[0]!, x!),
-        x!.shape,
-        centred(node.inputs[1]!, w!),
-        w!.shape,
-        outShape,
-        node.attributes,
-      );
+      const data = centred(node.inputs[0]!, x!);
+      const sums =
+        node.op === 'Conv'
+          ? convolve(data, x!.shape, centredWeights(node, w!), w!.shape, outShape, node.attributes)
+          : convolveTransposed(
+              data,
+              x!.shape,
+              centred(node.inputs[1]!, w!),
+              w!.shape,
+              outShape,
+              node.attributes,
+            );
       return [scaleSums(node, sums, plane, outShape[1]!, bias)];
     }
     case 'Gemm': {
@@ -197,7 +208,7 @@ export function runQuantized(node: Node, tensors: readonly (Tensor | undefined)[
       const sums = gemmProduct(
         centred(node.inputs[0]!, x!),
         x!.shape,
-        centred(node.inputs[1]!, w!),
+        centredWeights(node, w!),
         w!.shape,
         transA !== 0,
         transB !== 0,
@@ -208,7 +219,7 @@ export function runQuantized(node: Node, tensors: readonly (Tensor | undefined)[
       const sums = matrixProduct(
         centred(node.inputs[0]!, x!),
         x!.shape,
-        centred(node.inputs[1]!, w!),
+        centredWeights(node, w!),
         w!.shape,
       );
       return [scaleSums(node, sums, 1, outShape.at(-1) ?? 1, undefined)];

@@ -19,6 +19,8 @@ export interface Tensor {
   readonly type: DataType;
   readonly shape: Shape;
   readonly data: TypedArray;
+  /** All elements have this value; `data` is made when it is asked for. */
+  readonly fill?: number | undefined;
 }
 
 /** A new zeroed array for `count` elements. */
