@@ -19,12 +19,13 @@ function constantTensor(value: Value): Tensor {
   const data = value.data!;
   const half = type === 'float16' || type === 'bfloat16';
   const fill = typeof data.fill === 'number' && !half ? data.fill : undefined;
+  let array: TypedArray | undefined;
   return {
     type,
     shape: shapeOf(value),
     fill,
     get data() {
-      return data.array();
+      return (array ??= data.array());
     },
   };
 }

@@ -13,7 +13,7 @@ export function lowerConv(lowering: Lowering, node: NodeOf<'Conv'>): void {
   const out = node.outputs[0]!;
   const { strides, dilations, pads, group } = node.attributes;
   const input = lowering.inCube(node, x);
-  const { weights, scales } = int8Weights(node, w, 0);
+  const { read, scales } = int8Weights(node, w, 0);
   const shape = shapeOf(w);
   const one = shape.length === 3;
   const [kernels, , height, width] = one ? [shape[0]!, 0, 1, shape[2]!] : shape;
@@ -46,7 +46,7 @@ export function lowerConv(lowering: Lowering, node: NodeOf<'Conv'>): void {
     node,
     input,
     size,
-    weights,
+    kernel: (k: number, into: Int8Array) => read(k * into.length, 1, into),
     group,
     axes,
     factor: factors(node, input, out, scales, kernels!),
@@ -68,7 +68,7 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
   const shape = shapeOf(w);
   if (shape.length !== 2) throw nodeError(node, 'EOPNOTSUPP', 'the second factor is no matrix');
   const [inner, kernels] = gemm.transB ? [shape[1]!, shape[0]!] : [shape[0]!, shape[1]!];
-  const { weights: read, scales } = int8Weights(node, w, gemm.transB ? 0 : 1);
+  const { read, scales } = int8Weights(node, w, gemm.transB ? 0 : 1);
   const xShape = shapeOf(x);
   const rows = xShape.slice(0, -1).reduce((a, b) => a * b, 1);
   const input = productInput(lowering, node, x, inner, rows);
@@ -76,18 +76,17 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
   // One row: the kernel covers the cube. Many: every position of the cube is a row.
   const whole = cube.channels !== inner;
   const [height, width] = whole ? [cube.height, cube.width] : [1, 1];
-  const permuted = (): Int8Array => {
-    const data = read();
-    const weights = new Int8Array(kernels * inner);
-    for (let k = 0; k < kernels; k++)
-      for (let c = 0; c < cube.channels; c++)
-        for (let y = 0; y < height; y++)
-          for (let xx = 0; xx < width; xx++) {
-            const i = whole ? c * input.strides.c + y * input.strides.y + xx * input.strides.x : c;
-            const to = ((k * cube.channels + c) * height + y) * width + xx;
-            weights[to] = data[gemm.transB ? k * inner + i : i * kernels + k]!;
-          }
-    return weights;
+  // Row k of the matrix in the order of the cube.
+  const row = new Int8Array(inner);
+  const kernel = (k: number, into: Int8Array): void => {
+    if (gemm.transB) read(k * inner, 1, row);
+    else read(k, kernels, row);
+    if (!whole) return into.set(row);
+    let to = 0;
+    for (let c = 0; c < cube.channels; c++)
+      for (let y = 0; y < height; y++)
+        for (let xx = 0; xx < width; xx++)
+          into[to++] = row[c * input.strides.c + y * input.strides.y + xx * input.strides.x]!;
   };
   const size = { channels: kernels, height: cube.height - height + 1, width: cube.width - width + 1 };
   const axis = (extent: number, kernel: number): Axis => ({
@@ -103,7 +102,7 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
     node,
     input,
     size,
-    weights: permuted,
+    kernel,
     group: 1,
     axes: { y: axis(cube.height, height), x: axis(cube.width, width) },
     factor: factors(node, input, out, scales, kernels),
@@ -132,12 +131,14 @@ function productInput(lowering: Lowering, node: Node, x: Value, inner: number, r
   return lowering.inCubeOf(node, x, { channels: inner, height: 1, width: rows }, { c: 1, y: 0, x: inner });
 }
 
-/** Constant int8 weights (read when asked for) and a scale per kernel, or one; `axis` is where kernels lie. */
-function int8Weights(
-  node: Node,
-  value: Value,
-  axis: number,
-): { weights: () => Int8Array; scales: Float32Array } {
+/** Constant int8 weights, read when the segment is emitted, and a scale per kernel, or one; `axis` is where kernels lie. */
+interface ConstantWeights {
+  /** Fills `into` with elements `from`, `from + step`, ... */
+  read(from: number, step: number, into: Int8Array): void;
+  readonly scales: Float32Array;
+}
+
+function int8Weights(node: Node, value: Value, axis: number): ConstantWeights {
   const { data, quantization, type } = value;
   if (data === undefined) throw nodeError(node, 'EOPNOTSUPP', 'weights must be constant');
   if ((type !== 'int8' && type !== 'uint8') || quantization === undefined)
@@ -147,11 +148,15 @@ function int8Weights(
     throw nodeError(node, 'EOPNOTSUPP', 'weights have a zero point');
   if (quantization.scale.length > 1 && quantization.axis !== undefined && quantization.axis !== axis)
     throw nodeError(node, 'EOPNOTSUPP', `weights have scales along axis ${quantization.axis}`);
-  const weights = (): Int8Array => {
+  const read = (from: number, step: number, into: Int8Array): void => {
+    if (data.fill !== undefined) {
+      into.fill(Number(data.fill) - shift);
+      return;
+    }
     const raw = data.array() as Int8Array | Uint8Array;
-    return shift === 0 ? (raw as Int8Array) : Int8Array.from(raw, (q) => q - shift);
+    for (let i = 0, at = from; i < into.length; i++, at += step) into[i] = raw[at]! - shift;
   };
-  return { weights, scales: quantization.scale };
+  return { read, scales: quantization.scale };
 }
 
 /** scale(input) * scale(weights) / scale(output). */

@@ -24,8 +24,8 @@ export interface Convolution {
   readonly node: Node;
   readonly input: PlacedValue;
   readonly size: CubeSize;
-  /** Called once at most, when the segment is emitted. */
-  weights(): Int8Array;
+  /** Writes kernel `k` as [channels of a group][height][width]. Called when the segment is emitted. */
+  kernel(k: number, into: Int8Array): void;
   readonly group: number;
   readonly axes: { readonly y: Axis; readonly x: Axis };
   /** Real output steps per accumulator step, for each kernel. */
@@ -135,12 +135,12 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
   // Weights are read, and factors searched, only when the segment is emitted.
   const zero = input.quantization.zeroPoint;
   const perKernel = channels * taps;
-  const weights = lazy(() => conv.weights());
+  const sums = lazy(() => corrected(conv, perKernel));
   const stages = rectangles.map((rectangle) =>
     lazy(() =>
       requantize({
         factor: conv.factor.map((factor) => factor / rectangle.divisor),
-        ...corrected(conv.bias, weights(), zero),
+        ...sums(),
         zeroPoint: result.quantization.zeroPoint,
         relu: result.relu,
       }),
@@ -148,7 +148,7 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
   );
   let first = true;
   for (const { slice, tiles } of blocks) {
-    const blob = weightBlob(lowering, weights, slice, perGroup, axes);
+    const blob = weightBlob(lowering, conv, slice, perGroup, axes);
     for (const [rectangle, own] of tiles.entries()) {
       const sdp = lazy(() => sdpPart(stages[rectangle]!(), slice.kernel, slice.kernels));
       for (const { y, x, banks } of own) {
@@ -199,16 +199,17 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
  * The bias with the input's zero point taken off (padding has that value too), and the greatest |sum| of each kernel.
  */
 function corrected(
-  bias: Float64Array,
-  weights: Int8Array,
-  zeroPoint: number,
+  { bias, input, kernel }: Convolution,
+  perKernel: number,
 ): { bias: Float64Array; bound: Float64Array } {
-  const perKernel = weights.length / bias.length;
+  const { zeroPoint } = input.quantization;
   const bound = new Float64Array(bias.length);
+  const weights = new Int8Array(perKernel);
   const corrections = bias.map((value, k) => {
+    kernel(k, weights);
     let sum = 0;
     let size = 0;
-    for (let i = k * perKernel; i < (k + 1) * perKernel; i++) {
+    for (let i = 0; i < perKernel; i++) {
       sum += weights[i]!;
       size += Math.abs(weights[i]!);
     }
@@ -236,7 +237,7 @@ interface Slice {
 /** Packed weights of a block of groups: kernel and channel of different groups meet in a zero. */
 function weightBlob(
   { config }: Lowering,
-  read: () => Int8Array,
+  conv: Convolution,
   slice: Slice,
   perGroup: { channels: number; kernels: number },
   axes: Convolution['axes'],
@@ -247,19 +248,12 @@ function weightBlob(
   return {
     bytes: packedWeightBytes(shape),
     make: () => {
-      const weights = read();
       const own = perGroup.channels * height * width;
-      if (slice.groups === 1)
-        return packWeights(config, {
-          ...shape,
-          data: weights.subarray(slice.kernel * own, (slice.kernel + slice.kernels) * own),
-        });
       const row = slice.channels * height * width;
       const data = new Int8Array(slice.kernels * row);
       for (let k = 0; k < slice.kernels; k++) {
-        const from = (slice.kernel + k) * own;
-        const group = Math.floor(k / perGroup.kernels);
-        data.set(weights.subarray(from, from + own), k * row + group * own);
+        const at = k * row + Math.floor(k / perGroup.kernels) * own;
+        conv.kernel(slice.kernel + k, data.subarray(at, at + own));
       }
       return packWeights(config, { ...shape, data });
     },

@@ -76,10 +76,15 @@ export function requantize({ factor, bias, bound, zeroPoint, relu }: Requantizat
   const truncate1 = Math.max(0, exponent - fraction - truncate2);
   const scale = 2 ** (truncate1 + truncate2 + fraction);
 
+  // Layers with one scale have one factor.
+  const pairs = new Map<number, [number, number]>();
   const mul1 = new Int16Array(kernels);
   const mul2 = new Int16Array(kernels);
   for (let k = 0; k < kernels; k++) {
-    const [a, b] = multipliers(Math.abs(factors[k]!) * scale, truncate2);
+    const target = Math.abs(factors[k]!) * scale;
+    let pair = pairs.get(target);
+    if (pair === undefined) pairs.set(target, (pair = multipliers(target, truncate2)));
+    const [a, b] = pair;
     mul1[k] = factors[k]! < 0 ? -a : a;
     mul2[k] = b;
   }
