@@ -8,9 +8,11 @@ import { constantFolding, deadCode, identityRemoval } from './cleanup.js';
 import { transposePropagation } from './layout.js';
 import { type Pass, untilStable, verify } from './pass.js';
 import { qdqToInteger } from './qdq.js';
+import { channelShuffle } from './shuffle.js';
 
 export { activationFusion, affineFolding, constantFolding, deadCode, gemmBias, gemmForm, identityRemoval };
 export {
+  channelShuffle,
   matmulToGemm,
   padIntoConv,
   qdqToInteger,
@@ -32,6 +34,7 @@ export const defaultPasses: readonly Pass[] = [
     qlinear,
     matmulToGemm,
     gemmBias,
+    channelShuffle,
     reshapes,
     transposePropagation,
     padIntoConv,

@@ -22,6 +22,8 @@ const dataInputs: Readonly<Record<string, number>> = {
   Add: 2,
   Sub: 2,
   Mul: 2,
+  LRN: 1,
+  BatchNormalization: 1,
   AveragePool: 1,
   GlobalAveragePool: 1,
   MaxPool: 1,

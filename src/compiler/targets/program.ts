@@ -20,6 +20,7 @@ export interface ProgramBuffer {
   readonly role: 'input' | 'output' | 'constant' | 'scratch' | 'descriptor';
   /** Bytes, a multiple of the page (4096). What `contents` does not cover starts as zero. */
   readonly bytes: number;
+  /** `data` may be made anew whenever it is asked for: ask once. */
   readonly contents: readonly { readonly offset: number; readonly data: Uint8Array }[];
 }
 

@@ -7,9 +7,11 @@ import type { CompiledProgram, NvdlaSegment } from '../program.js';
 import { lowerConv, lowerProduct } from './convolution.js';
 import { lowerActivation, lowerBatchNormalization, lowerScale } from './elementwise.js';
 import { lowerAdd } from './residual.js';
+import { rootOf } from './cube.js';
 import { emitSegment, type SegmentOutput } from './emit.js';
-import { lowerConcat, lowerSlice, lowerSplit } from './join.js';
+import { lowerConcat, lowerGather, lowerSlice, lowerSplit } from './join.js';
 import { Lowering } from './lowering.js';
+import { lowerLrn } from './normalization.js';
 import { lowerAveragePool, lowerGlobalAverage, lowerGlobalMaxPool, lowerMaxPool } from './pooling.js';
 import { lowerDequantizeLinear, lowerQuantizeLinear, lowerReshape, lowerTranspose } from './structure.js';
 
@@ -45,12 +47,16 @@ function lowerNode(lowering: Lowering, node: Node): void {
     case 'GlobalAveragePool':
     case 'ReduceMean':
       return lowerGlobalAverage(lowering, node);
+    case 'LRN':
+      return lowerLrn(lowering, node);
     case 'Concat':
       return lowerConcat(lowering, node);
     case 'Slice':
       return lowerSlice(lowering, node);
     case 'Split':
       return lowerSplit(lowering, node);
+    case 'Gather':
+      return lowerGather(lowering, node);
     case 'Reshape':
     case 'Flatten':
     case 'Squeeze':
@@ -116,11 +122,11 @@ function deviceSegment(
     if (reason !== undefined) onHost.set(node, reason);
   }
   if (onHost.size !== before) return undefined;
-  const written = new Set(lowering.layers.map((layer) => layer.output.cube));
+  const written = new Set(lowering.layers.map((layer) => rootOf(layer.output.cube)));
   const outputs: SegmentOutput[] = [];
   for (const value of outputsOf(graph, part)) {
     const placed = lowering.made(value);
-    if (placed?.kind === 'placed' && written.has(placed.cube)) outputs.push({ value, placed });
+    if (placed?.kind === 'placed' && written.has(rootOf(placed.cube))) outputs.push({ value, placed });
     else {
       const producer = part.nodes.find((node) => node.outputs.includes(value))!;
       onHost.set(

@@ -1,8 +1,11 @@
 // Convolutions and matrix products with constant weights, for the convolution pipe.
 // Not how they are cut into layers: pipe.ts.
 import { inputOf, type Node, nodeError, type NodeOf, shapeOf, type Value } from '../../ir/index.js';
+import type { NvdlaConfig } from '../../../hw/nvdla/index.js';
+import { planBanks } from './cbuf.js';
 import { cubeShape, type PlacedValue, rowMajor, storedQuantization, stridesOn } from './cube.js';
-import type { Lowering } from './lowering.js';
+import { MAX_KERNEL } from './limits.js';
+import type { CubeSize, Lowering } from './lowering.js';
 import { convolve } from './pipe.js';
 import { planResult } from './result.js';
 import type { Axis } from './tiles.js';
@@ -88,7 +91,8 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
         for (let xx = 0; xx < width; xx++)
           into[to++] = row[c * input.strides.c + y * input.strides.y + xx * input.strides.x]!;
   };
-  const size = { channels: kernels, height: cube.height - height + 1, width: cube.width - width + 1 };
+  const split = splitKernels(lowering.config, kernels, cube, height * width);
+  const size = split ?? { channels: kernels, height: cube.height - height + 1, width: cube.width - width + 1 };
   const axis = (extent: number, kernel: number): Axis => ({
     input: extent,
     output: extent - kernel + 1,
@@ -97,7 +101,11 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
     dilation: 1,
     pad: 0,
   });
-  const result = planResult(lowering, node, out, size, { c: 1, y: cube.width * kernels, x: kernels });
+  const strides =
+    split === undefined
+      ? { c: 1, y: cube.width * kernels, x: kernels }
+      : { c: 1, y: split.width * split.channels, x: split.channels };
+  const result = planResult(lowering, node, out, size, strides);
   const conv = {
     node,
     input,
@@ -105,12 +113,37 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
     kernel,
     group: 1,
     axes: { y: axis(cube.height, height), x: axis(cube.width, width) },
+    ...(split === undefined ? {} : { kernelsPerPosition: split.channels }),
     factor: factors(node, input, out, scales, kernels),
     bias: biasOf(node, 2, kernels, input, scales),
     countsMacs: true,
   };
   convolve(lowering, conv, result);
   result.finish();
+}
+
+/**
+ * For a product of one row whose group of kernels does not fit the buffer: the cube that the result is spread over, so many kernels in
+ * each position. Its sides are those that a kernel of the next product can have. Undefined when it fits, or nothing helps.
+ */
+function splitKernels(
+  config: NvdlaConfig,
+  kernels: number,
+  { channels, height, width }: CubeSize,
+  taps: number,
+): CubeSize | undefined {
+  if (taps !== height * width) return undefined;
+  const fits = (count: number): boolean =>
+    planBanks(config, { channels, height, width, kernels: count, bytesPerKernel: channels * taps }) !== undefined;
+  if (fits(kernels)) return undefined;
+  for (let count = config.atomicK - 1; count >= 1; count--) {
+    if (kernels % count !== 0 || !fits(count)) continue;
+    const positions = kernels / count;
+    for (let lines = Math.floor(Math.sqrt(positions)); lines >= 1; lines--)
+      if (positions % lines === 0 && positions / lines <= MAX_KERNEL)
+        return { channels: count, height: lines, width: positions / lines };
+  }
+  return undefined;
 }
 
 /** The first factor as a cube: [rows, inner] with inner as channels, or, for one row, whatever cube it is in. */

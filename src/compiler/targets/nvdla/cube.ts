@@ -3,12 +3,32 @@
 import { type Node, nodeError, type Quantization, type Value } from '../../ir/index.js';
 import type { Quantized } from './scale.js';
 
-/** An int8 cube in device memory, packed surfaces. Compared by identity. */
+/** An int8 cube in device memory: packed surfaces of its own, or a part of another cube. Compared by identity. */
 export interface Cube {
   readonly name: string;
   readonly channels: number;
   readonly height: number;
   readonly width: number;
+  /** Set when it lies in another cube. `channel` is a multiple of the atom. */
+  inside?: { readonly cube: Cube; readonly channel: number; readonly y: number; readonly x: number };
+}
+
+/** The cube with memory of its own that this one lies in. */
+export function rootOf(cube: Cube): Cube {
+  let root = cube;
+  while (root.inside !== undefined) root = root.inside.cube;
+  return root;
+}
+
+/** The same elements as a window of the root. */
+export function inRoot(window: Window): Window {
+  let { cube, channel, y, x } = window;
+  for (; cube.inside !== undefined; { cube } = cube.inside) {
+    channel += cube.inside.channel;
+    y += cube.inside.y;
+    x += cube.inside.x;
+  }
+  return { ...window, cube, channel, y, x };
 }
 
 /** A part of a cube. The first channel is a multiple of the atom. */

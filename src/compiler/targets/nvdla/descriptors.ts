@@ -1,6 +1,7 @@
 // Operation and surface descriptors of one layer. Fact sheet section 5.
 // Not where they lie: emit.ts puts them into the lists.
 import {
+  CdpOpDesc,
   ConvOpDesc,
   ConvSurfaceDesc,
   type DataCube,
@@ -20,7 +21,8 @@ import {
   SdpType,
 } from '../../../hw/nvdla/index.js';
 import type { Window } from './cube.js';
-import type { ConstantBlob, ConvLayer, Layer, PoolLayer, SdpPart, SdpStage } from './layers.js';
+import type { Lut } from './lut.js';
+import type { ConstantBlob, ConvLayer, Layer, NormLayer, PoolLayer, SdpPart, SdpStage } from './layers.js';
 
 type CubeDesc = ReturnType<(typeof DataCube)['from']>;
 type SdpOpValue = ReturnType<(typeof SdpOp)['from']>;
@@ -30,6 +32,8 @@ export interface Addresses {
   window(window: Window): CubeDesc;
   /** Two windows of one surface each as the surfaces of one cube, and whether the second lies first in memory. */
   pair(first: Window, second: Window): { cube: CubeDesc; swapped: boolean };
+  /** Index of a table in the task's list. */
+  lut(lut: Lut): number;
   /** A vector of per-kernel operands or packed weights. */
   constant(blob: ConstantBlob, shape: { width: number; height: number; channel: number }): CubeDesc;
 }
@@ -55,6 +59,8 @@ export function operationsOf(layer: Layer, atom: number, addresses: Addresses): 
       return [sdp(layer.sdp, addresses.window(layer.input), addresses.window(layer.output), addresses)];
     case 'pool':
       return [pooling(layer, addresses)];
+    case 'norm':
+      return [normalization(layer, addresses)];
   }
 }
 
@@ -209,4 +215,22 @@ function pooling(layer: PoolLayer, addresses: Addresses): Operation {
     dst_data: addresses.window(output),
   });
   return { type: OpType.PDP, operation, surfaces };
+}
+
+function normalization(layer: NormLayer, addresses: Addresses): Operation {
+  const operation = CdpOpDesc.bytes({
+    in_precision: Precision.INT8,
+    out_precision: Precision.INT8,
+    lut_index: addresses.lut(layer.lut),
+    in_cvt: { ...layer.in, enable: 1 },
+    out_cvt: { ...layer.out, enable: 1 },
+    local_size: layer.size,
+    bypass_sqsum: 0,
+    bypass_out_mul: 0,
+  });
+  const surfaces = PairSurfaceDesc.bytes({
+    src_data: addresses.window(layer.input),
+    dst_data: addresses.window(layer.output),
+  });
+  return { type: OpType.CDP, operation, surfaces };
 }

@@ -1,14 +1,15 @@
 // A lowered segment as one task of the driver: buffers, address list, descriptors.
 // Not submission: the runtime makes the buffers and passes the list.
-import { NetworkDesc, OPERATION_BYTES, SURFACE_BYTES, MemType } from '../../../hw/nvdla/index.js';
+import { LutParam, NetworkDesc, OPERATION_BYTES, SURFACE_BYTES, MemType } from '../../../hw/nvdla/index.js';
 import type { Value } from '../../ir/index.js';
 import { tensorInfo } from '../parts.js';
 import type { Binding, LayerReport, NvdlaSegment, ProgramBuffer } from '../program.js';
-import type { Cube, PlacedValue } from './cube.js';
+import { type Cube, inRoot, type PlacedValue, rootOf, wholeWindow } from './cube.js';
 import { dependencyGraph } from './dependencies.js';
 import { type Addresses, type Operation, operationsOf } from './descriptors.js';
 import { layoutBytes, packedLayout } from './features.js';
-import type { ConstantBlob, Layer } from './layers.js';
+import { type ConstantBlob, type Layer, sdpOf } from './layers.js';
+import type { Lut } from './lut.js';
 import { align, PAGE } from './limits.js';
 import type { Lowering } from './lowering.js';
 import { livesOf, planArena } from './memory.js';
@@ -25,8 +26,10 @@ export interface SegmentOutput {
 export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[]): NvdlaSegment {
   const { config, layers, inputs } = lowering;
   const { atom } = config;
-  const layoutOf = (cube: Cube, strides = { c: 0, y: 0, x: 0 }): ReturnType<typeof packedLayout> =>
-    packedLayout(cube, atom, strides);
+  const layoutOf = (cube: Cube, strides = { c: 0, y: 0, x: 0 }): ReturnType<typeof packedLayout> => {
+    const { lineStride, surfStride } = packedLayout(rootOf(cube), atom, strides);
+    return { ...packedLayout(cube, atom, strides), lineStride, surfStride };
+  };
   const bytesOf = (cube: Cube): number => layoutBytes(layoutOf(cube));
 
   // Buffers: 0 what the driver writes to, 1 descriptors it only reads, 2 constants, 3 intermediate cubes, then inputs and outputs.
@@ -42,8 +45,9 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     else outside.add(cube);
   }
   for (const { placed } of outputs) {
-    if (paired.has(placed.cube)) lives.get(placed.cube)!.last = Infinity;
-    else outside.add(placed.cube);
+    const root = rootOf(placed.cube);
+    if (paired.has(root)) lives.get(root)!.last = Infinity;
+    else outside.add(root);
   }
   const inner = [...lives.keys()].filter((cube) => !outside.has(cube));
   const arena = planArena(inner, lives, bytesOf, UNIT);
@@ -58,6 +62,7 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
   });
 
   const operations: Operation[] = [];
+  const luts: Lut[] = [];
   const table: Addresses = {
     pair: (first, second) => {
       const [a, b] = [table.window(first), table.window(second)];
@@ -71,7 +76,8 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
       };
       return { cube, swapped: low === b };
     },
-    window: ({ cube, channel, y, x, channels, height, width }) => {
+    window: (window) => {
+      const { cube, channel, y, x, channels, height, width } = inRoot(window);
       const place = places.get(cube)!;
       const layout = layoutOf(cube);
       const { lineStride, surfStride } = layout;
@@ -88,6 +94,10 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
         surf_stride: surfStride,
         plane_stride: 0,
       };
+    },
+    lut: (lut) => {
+      const known = luts.indexOf(lut);
+      return known >= 0 ? known : luts.push(lut) - 1;
     },
     constant: (blob, shape) => {
       const { offset, bytes } = constants.places.get(blob)!;
@@ -110,8 +120,7 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     return {
       types: own.map((operation) => operation.type),
       independent: layer.kind === 'conv' && layer.independent,
-      operand:
-        layer.kind !== 'pool' && [layer.sdp.x1, layer.sdp.x2].some((stage) => stage?.operand !== undefined),
+      operand: [sdpOf(layer)?.x1, sdpOf(layer)?.x2].some((stage) => stage?.operand !== undefined),
     };
   });
   const graph = dependencyGraph(perLayer);
@@ -125,6 +134,9 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
 
   const graphAt = 64;
   const surfacesAt = align(operationList.length, UNIT);
+  const lutsAt = align(surfacesAt + surfaceList.length, UNIT);
+  const lutList = new Uint8Array(luts.length * LutParam.size);
+  luts.forEach(({ bytes }, i) => lutList.set(bytes, i * LutParam.size));
   addresses.push(
     { buffer: 0, offset: 0 },
     { buffer: 1, offset: 0 },
@@ -133,19 +145,20 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     { buffer: 2, offset: 0 },
     { buffer: 3, offset: 0 },
     ...[...outside].map((_, i) => ({ buffer: firstOutside + i, offset: 0 })),
+    ...(luts.length === 0 ? [] : [{ buffer: 1, offset: lutsAt }]),
   );
   const network = NetworkDesc.bytes({
     operation_desc_index: 1,
     surface_desc_index: 2,
     dependency_graph_index: 3,
-    lut_data_index: -1,
+    lut_data_index: luts.length === 0 ? -1 : addresses.length - 1,
     roi_array_index: -1,
     surface_index: -1,
     stat_list_index: -1,
     op_head: graph.heads,
     num_rois: 1,
     num_operations: graph.operations,
-    num_luts: 0,
+    num_luts: luts.length,
     num_addresses: addresses.length,
     input_layer: 0,
     dynamic_roi: 0,
@@ -164,17 +177,24 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     {
       name: 'layers',
       role: 'constant',
-      bytes: page(surfacesAt + surfaceList.length),
+      bytes: page(lutsAt + lutList.length),
       contents: [
         { offset: 0, data: operationList },
         { offset: surfacesAt, data: surfaceList },
+        { offset: lutsAt, data: lutList },
       ],
     },
     {
       name: 'constants',
       role: 'constant',
       bytes: page(constants.bytes),
-      contents: [...constants.places].map(([blob, { offset }]) => ({ offset, data: blob.make() })),
+      // Made when they are asked for, so that they need not be kept beside the buffer that they are written to.
+      contents: [...constants.places].map(([blob, { offset }]) => ({
+        offset,
+        get data() {
+          return blob.make();
+        },
+      })),
     },
     { name: 'intermediates', role: 'scratch', bytes: page(arena.bytes), contents: [] },
     ...[...outside].map((cube): ProgramBuffer => ({
@@ -185,6 +205,11 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     })),
   );
 
+  const offsetOf = (cube: Cube): number => {
+    const { channel, y, x, cube: root } = inRoot(wholeWindow(cube));
+    const { lineStride, surfStride } = layoutOf(root);
+    return places.get(root)!.offset + (channel / atom) * surfStride + y * lineStride + x * atom;
+  };
   const bind = (
     value: Value,
     cube: Cube,
@@ -192,8 +217,8 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     quantization: PlacedValue['quantization'],
   ): Binding => ({
     tensor: tensorInfo(value),
-    buffer: places.get(cube)!.buffer,
-    offset: places.get(cube)!.offset,
+    buffer: places.get(rootOf(cube))!.buffer,
+    offset: offsetOf(cube),
     bytes: bytesOf(cube),
     layout: layoutOf(cube, strides),
     stored: 'int8',
@@ -216,7 +241,7 @@ function pairedCubes(layers: readonly Layer[]): Set<Cube> {
   const cubes = new Set<Cube>();
   for (const layer of layers)
     if (layer.kind === 'conv' && layer.pair !== undefined)
-      cubes.add(layer.input.cube).add(layer.pair.input.cube);
+      cubes.add(rootOf(layer.input.cube)).add(rootOf(layer.pair.input.cube));
   return cubes;
 }
 
@@ -233,13 +258,12 @@ function collectConstants(layers: readonly Layer[]): {
     end = align(end + blob.bytes, UNIT);
   };
   for (const layer of layers) {
-    if (layer.kind === 'pool') continue;
     if (layer.kind === 'conv') {
       place(layer.weights);
       place(layer.pair?.weights);
     }
-    place(layer.sdp.x1?.constant);
-    place(layer.sdp.x2?.constant);
+    place(sdpOf(layer)?.x1?.constant);
+    place(sdpOf(layer)?.x2?.constant);
   }
   return { places, bytes: end };
 }
@@ -261,6 +285,8 @@ function reportOf(layer: Layer, index: number): LayerReport {
       detail: { kernel: `${layer.kernel.height}x${layer.kernel.width}`, method: layer.method },
       constantBytes: 0,
     };
+  if (layer.kind === 'norm')
+    return { ...common, unit: 'CDP', detail: { size: layer.size }, constantBytes: layer.lut.bytes.length };
   const operands = (layer.sdp.x1?.constant?.bytes ?? 0) + (layer.sdp.x2?.constant?.bytes ?? 0);
   if (layer.kind === 'sdp') return { ...common, unit: 'SDP', detail: {}, constantBytes: operands };
   const { kernel, stride, banks, weights } = layer;

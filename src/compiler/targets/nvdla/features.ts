@@ -22,9 +22,10 @@ export function packedLayout(
   };
 }
 
-/** Bytes that the cube takes: whole surfaces, so that whole atoms may be written. */
+/** Bytes from the first element to the end of the last atom. */
 export function layoutBytes(layout: FeatureLayout): number {
-  return Math.ceil(layout.channels / layout.atom) * layout.surfStride;
+  const { channels, height, width, atom, lineStride, surfStride } = layout;
+  return (Math.ceil(channels / atom) - 1) * surfStride + (height - 1) * lineStride + width * atom;
 }
 
 /** Byte offset of element (c, y, x) of an int8 cube. */

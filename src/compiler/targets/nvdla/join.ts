@@ -1,5 +1,5 @@
-// Concat, Slice and Split: parts of cubes put together and taken apart, by SDP where they begin on an atom, else by the convolution pipe.
-// Not views: a cube begins where it begins, so that every part is copied.
+// Concat, Slice, Split and Gather: parts that fill whole atoms are views of one cube; others are copied, by SDP where they begin on an atom,
+// else by the convolution pipe.
 import {
   inputOf,
   type Node,
@@ -13,7 +13,7 @@ import { cubeShape, type PlacedValue, rowMajor, stridesOn, wholeWindow, type Win
 import { copyLayer } from './elementwise.js';
 import type { CubeSize, Lowering } from './lowering.js';
 import { planResult, type ResultPlan } from './result.js';
-import { moveChannels } from './select.js';
+import { gatherChannels, moveChannels } from './select.js';
 
 type Side = 'channel' | 'y' | 'x';
 const sides = ['channel', 'y', 'x'] as const;
@@ -33,10 +33,13 @@ export function lowerConcat(lowering: Lowering, node: NodeOf<'Concat'>): void {
   const result = planResult(lowering, node, out, size, stridesOn(rowMajor(shape), size.axes));
   const extents = inputs.map(({ cube }) => extent(cube, side));
   const begins = extents.map((_, i) => extents.slice(0, i).reduce((a, b) => a + b, 0));
-  // SDP writes whatever is in the rest of an atom: where parts share one, all of them go through the pipe.
-  const atoms = side !== 'channel' || begins.every((begin) => begin % lowering.config.atom === 0);
+  const { atom } = lowering.config;
+  const aligned = (channel: number): boolean => side !== 'channel' || channel % atom === 0;
   inputs.forEach((input, i) => {
-    if (atoms) {
+    const end = begins[i]! + extents[i]!;
+    // Layers write whole atoms, whatever is in their rest: a part that shares one with the next goes through the pipe.
+    if (aligned(begins[i]!) && (aligned(end) || i === inputs.length - 1)) {
+      if (side === 'channel' && placeInside(lowering, input, result, begins[i]!)) return;
       const from = wholeWindow(input.cube);
       copyLayer(
         lowering,
@@ -56,6 +59,20 @@ export function lowerConcat(lowering: Lowering, node: NodeOf<'Concat'>): void {
     });
   });
   result.finish();
+}
+
+/**
+ * Lets whoever writes the input write a part of the result. Not for cubes that lie elsewhere already (another Concat, the host's
+ * inputs), nor for other scales.
+ */
+function placeInside(lowering: Lowering, { cube, quantization }: PlacedValue, to: ResultPlan, channel: number): boolean {
+  if (cube.inside !== undefined || lowering.isInput(cube) || !sameReals(quantization, to)) return false;
+  cube.inside = { cube: to.cube, channel, y: 0, x: 0 };
+  return true;
+}
+
+function sameReals({ scale, zeroPoint }: PlacedValue['quantization'], { quantization, relu }: ResultPlan): boolean {
+  return scale === quantization.scale && zeroPoint === quantization.zeroPoint && !relu;
 }
 
 export function lowerSlice(lowering: Lowering, node: NodeOf<'Slice'>): void {
@@ -84,7 +101,9 @@ function cut(lowering: Lowering, node: Node, out: Value, start: readonly number[
   const result = planResult(lowering, node, out, size, stridesOn(rowMajor(shape), size.axes));
   const [channel, y, x] = size.axes.map((axis) => (axis < 0 ? 0 : start[axis]!)) as [number, number, number];
   const { channels, height, width } = size;
-  if (channel % lowering.config.atom === 0) {
+  if (channel % lowering.config.atom === 0 && sameReals(input.quantization, result)) {
+    result.cube.inside = { cube: input.cube, channel, y, x };
+  } else if (channel % lowering.config.atom === 0) {
     const from: Window = { cube: input.cube, channel, y, x, channels, height, width };
     copyLayer(lowering, node, from, wholeWindow(result.cube), scales(input, result));
   } else {
@@ -101,6 +120,24 @@ function cut(lowering: Lowering, node: Node, out: Value, start: readonly number[
   result.finish();
 }
 
+/** Gather of channels by known indices: a permutation of them, as channel shuffles are. */
+export function lowerGather(lowering: Lowering, node: NodeOf<'Gather'>): void {
+  const out = node.outputs[0]!;
+  const shape = shapeOf(out);
+  const size = cubeShape(shape);
+  const indices = node.inputs[1]?.data?.numbers();
+  if (indices === undefined || shapeOf(node.inputs[1]!).length !== 1)
+    throw nodeError(node, 'EOPNOTSUPP', 'the indices are no known list');
+  if (size === undefined || size.axes[0] !== node.attributes.axis)
+    throw nodeError(node, 'EOPNOTSUPP', 'not along channels, or batch is not 1');
+  const input = lowering.inCube(node, inputOf(node, 0));
+  const { channels } = input.cube;
+  const result = planResult(lowering, node, out, size, stridesOn(rowMajor(shape), size.axes));
+  const from = sameScale(lowering, node, input, result);
+  gatherChannels(lowering, node, from.cube, result.cube, indices.map((index) => (index < 0 ? index + channels : index)));
+  result.finish();
+}
+
 function extent(cube: CubeSize, side: Side): number {
   return side === 'channel' ? cube.channels : side === 'y' ? cube.height : cube.width;
 }
@@ -111,9 +148,8 @@ function scales(input: PlacedValue, { quantization, relu }: ResultPlan): Paramet
 
 /** The input with the result's scale, by a pass of its own where it has another. */
 function sameScale(lowering: Lowering, node: Node, input: PlacedValue, result: ResultPlan): PlacedValue {
-  const { scale, zeroPoint } = input.quantization;
-  const { quantization, relu } = result;
-  if (scale === quantization.scale && zeroPoint === quantization.zeroPoint && !relu) return input;
+  const { quantization } = result;
+  if (sameReals(input.quantization, result)) return input;
   const cube = lowering.newCube(node, input.cube);
   copyLayer(lowering, node, wholeWindow(input.cube), wholeWindow(cube), scales(input, result));
   return { ...input, cube, quantization };

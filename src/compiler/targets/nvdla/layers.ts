@@ -3,6 +3,7 @@
 import type { BankPlan } from './cbuf.js';
 import type { Window } from './cube.js';
 import type { OutputConversion } from './scale.js';
+import type { Lut } from './lut.js';
 
 /** Bytes that are the same for every run. Made when the segment is emitted, once per object. */
 export interface ConstantBlob {
@@ -88,14 +89,27 @@ export interface PoolLayer extends LayerBase {
   };
 }
 
-export type Layer = ConvLayer | SdpLayer | PoolLayer;
+/** CDP from memory to memory: u = (x - offset) times the table at the sum of squares of `size` neighbours. */
+export interface NormLayer extends LayerBase {
+  readonly kind: 'norm';
+  readonly size: number;
+  readonly lut: Lut;
+  readonly in: OutputConversion;
+  readonly out: OutputConversion;
+}
+
+export type Layer = ConvLayer | SdpLayer | PoolLayer | NormLayer;
+
+/** The SDP part of a layer, where it has one. */
+export function sdpOf(layer: Layer): SdpPart | undefined {
+  return layer.kind === 'conv' || layer.kind === 'sdp' ? layer.sdp : undefined;
+}
 
 /** Windows that a layer reads. */
 export function readsOf(layer: Layer): Window[] {
   const windows = [layer.input];
   if (layer.kind === 'conv' && layer.pair !== undefined) windows.push(layer.pair.input);
-  if (layer.kind !== 'pool')
-    for (const stage of [layer.sdp.x1, layer.sdp.x2])
-      if (stage?.operand !== undefined) windows.push(stage.operand);
+  const sdp = sdpOf(layer);
+  for (const stage of [sdp?.x1, sdp?.x2]) if (stage?.operand !== undefined) windows.push(stage.operand);
   return windows;
 }

@@ -5,6 +5,7 @@ import { nameOf, type Node, nodeError, shapeOf, type Value } from '../../ir/inde
 import {
   type Cube,
   cubeShape,
+  rootOf,
   type DeviceValue,
   type PendingValue,
   type PlacedValue,
@@ -79,6 +80,11 @@ export class Lowering {
       if (extent > MAX_CUBE || extent < 1)
         throw nodeError(node, 'EOPNOTSUPP', `${side} ${extent}: a cube has 1 to ${MAX_CUBE}`);
     return { name: nameOf(node), channels, height, width };
+  }
+
+  /** Whether the host writes the cube, or the cube that it lies in: its memory is a buffer of its own. */
+  isInput(cube: Cube): boolean {
+    return this.inputs.some((input) => input.cube === rootOf(cube));
   }
 
   /** A result of `node` that a layer writes: a new cube, standing for `value` in row-major order. */

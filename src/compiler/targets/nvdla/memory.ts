@@ -1,6 +1,6 @@
 // Places the intermediate cubes of a segment in one buffer: cubes that are not alive at the same time share memory.
 // Not for inputs and outputs (they have buffers of their own) nor for constants.
-import type { Cube } from './cube.js';
+import { type Cube, rootOf } from './cube.js';
 import { type Layer, readsOf } from './layers.js';
 import { align } from './limits.js';
 
@@ -10,7 +10,7 @@ export interface Life {
   last: number;
 }
 
-/** Lives of all cubes that layers write or read, by layer index. */
+/** Lives of all cubes with memory of their own that layers write or read, by layer index. */
 export function livesOf(layers: readonly Layer[]): Map<Cube, Life> {
   const lives = new Map<Cube, Life>();
   const use = (cube: Cube, at: number): void => {
@@ -19,8 +19,8 @@ export function livesOf(layers: readonly Layer[]): Map<Cube, Life> {
     else life.last = at;
   };
   layers.forEach((layer, at) => {
-    for (const window of readsOf(layer)) use(window.cube, at);
-    use(layer.output.cube, at);
+    for (const window of readsOf(layer)) use(rootOf(window.cube), at);
+    use(rootOf(layer.output.cube), at);
   });
   return lives;
 }

@@ -34,6 +34,11 @@ export interface Convolution {
   readonly bias: Float64Array;
   /** Rectangles of the output whose factors differ by a divisor; one by default. */
   readonly rectangles?: readonly Rectangle[];
+  /**
+   * Set when a group of kernels is larger than the buffer: so many kernels make a layer of their own, which writes the next position of
+   * `size` (line by line) instead of the next channels. The output is then 1 x 1.
+   */
+  readonly kernelsPerPosition?: number;
   /** Whether the model's operator counts multiply-accumulates (a mean does not). */
   readonly countsMacs: boolean;
 }
@@ -99,11 +104,11 @@ function groupsPerBlock(
 
 /** Adds the layers of a convolution that writes `result`: blocks of groups, tiles of each. */
 export function convolve(lowering: Lowering, conv: Convolution, result: Omit<ResultPlan, 'finish'>): void {
-  const { node, input, size, group } = conv;
+  const { node, input, group } = conv;
   const axes = { y: withoutIdleStride(conv.axes.y), x: withoutIdleStride(conv.axes.x) };
   checkAxis(node, 'rows', axes.y);
   checkAxis(node, 'columns', axes.x);
-  const kernels = size.channels;
+  const kernels = conv.factor.length;
   const channels = input.cube.channels / group;
   const taps = axes.y.kernel * axes.x.kernel;
   const perGroup = { channels, kernels: kernels / group };
@@ -115,18 +120,11 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
   };
   const rectangles = conv.rectangles ?? [everything];
   const blocks: { slice: Slice; tiles: ConvTile[][] }[] = [];
-  for (let from = 0; from < group; from += blockGroups) {
-    const groups = Math.min(blockGroups, group - from);
-    const slice = {
-      groups,
-      channel: from * channels,
-      channels: groups * channels,
-      kernel: from * perGroup.kernels,
-      kernels: groups * perGroup.kernels,
-    };
+  const slices = conv.kernelsPerPosition === undefined ? groupSlices(group, blockGroups, perGroup) : positionSlices(conv);
+  for (const slice of slices) {
     const same = blocks.at(-1);
     const tiles =
-      same?.slice.groups === groups
+      same?.slice.groups === slice.groups && same.slice.kernels === slice.kernels
         ? same.tiles
         : rectangles.map((rectangle) => tilesOf(lowering, node, axes, slice, rectangle));
     blocks.push({ slice, tiles });
@@ -168,11 +166,11 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
           },
           output: {
             cube: result.cube,
-            channel: slice.kernel,
+            channel: slice.to.channel,
             channels: slice.kernels,
-            y: y.from,
+            y: slice.to.y + y.from,
             height: y.count,
-            x: x.from,
+            x: slice.to.x + x.from,
             width: x.count,
           },
           kernel: { height: axes.y.kernel, width: axes.x.kernel },
@@ -232,6 +230,36 @@ interface Slice {
   readonly channels: number;
   readonly kernel: number;
   readonly kernels: number;
+  /** Where its results go. */
+  readonly to: { readonly channel: number; readonly y: number; readonly x: number };
+}
+
+function groupSlices(group: number, blockGroups: number, perGroup: { channels: number; kernels: number }): Slice[] {
+  const slices: Slice[] = [];
+  for (let from = 0; from < group; from += blockGroups) {
+    const groups = Math.min(blockGroups, group - from);
+    const kernel = from * perGroup.kernels;
+    slices.push({
+      groups,
+      channel: from * perGroup.channels,
+      channels: groups * perGroup.channels,
+      kernel,
+      kernels: groups * perGroup.kernels,
+      to: { channel: kernel, y: 0, x: 0 },
+    });
+  }
+  return slices;
+}
+
+function positionSlices({ kernelsPerPosition = 1, factor, input, size }: Convolution): Slice[] {
+  return Array.from({ length: factor.length / kernelsPerPosition }, (_, i) => ({
+    groups: 1,
+    channel: 0,
+    channels: input.cube.channels,
+    kernel: i * kernelsPerPosition,
+    kernels: kernelsPerPosition,
+    to: { channel: 0, y: Math.floor(i / size.width), x: i % size.width },
+  }));
 }
 
 /** Packed weights of a block of groups: kernel and channel of different groups meet in a zero. */

@@ -2,7 +2,7 @@
 // Not the arithmetic: addition.ts.
 import { inputOf, nameOf, type Node, nodeError, type NodeOf, shapeOf, type Value } from '../../ir/index.js';
 import { type Addition, planAddition } from './addition.js';
-import { type Cube, type PlacedValue, storedQuantization, wholeWindow, type Window } from './cube.js';
+import { type Cube, type PlacedValue, rootOf, storedQuantization, wholeWindow, type Window } from './cube.js';
 import { offsetPerChannel } from './elementwise.js';
 import type { ConstantBlob, ConvLayer, SdpPart } from './layers.js';
 import type { Lowering } from './lowering.js';
@@ -25,7 +25,7 @@ export function lowerAdd(lowering: Lowering, node: NodeOf<'Add'>): void {
     planAddition(first.quantization, second.quantization, quantization, {
       relu: byStage,
       // The pipe reads both at once, as two surfaces of one cube.
-      convolution: first.cube !== second.cube,
+      convolution: first.cube !== second.cube && rootOf(first.cube).width === rootOf(second.cube).width,
     });
   const withRelu = relu ? plan(true) : undefined;
   const addition = withRelu ?? plan(false);

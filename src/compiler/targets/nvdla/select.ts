@@ -47,6 +47,31 @@ export function moveChannels(lowering: Lowering, node: Node, move: Move): void {
     add(begin, Math.min(begin + atoms * atom, end), false);
 }
 
+/** Adds the layers that make channel c of `to` from channel `indices[c]` of `from`, values unchanged. */
+export function gatherChannels(
+  lowering: Lowering,
+  node: Node,
+  from: Cube,
+  to: Cube,
+  indices: readonly number[],
+): void {
+  const { atom } = lowering.config;
+  // All of the input is read for each part, since the channels may come from anywhere.
+  const dense = to.height * to.width * from.channels * atom;
+  const step = atom * Math.max(1, Math.ceil(Math.sqrt(LAYER_COST / dense)));
+  for (let begin = 0; begin < to.channels; begin += step) {
+    const own = indices.slice(begin, begin + step);
+    const base = Math.floor(Math.min(...own) / atom) * atom;
+    select(lowering, node, {
+      from: { cube: from, channel: base, channels: Math.max(...own) + 1 - base, y: 0, x: 0 },
+      to: { cube: to, channel: begin },
+      sources: own.map((index) => index - base),
+      onTop: false,
+      independent: begin > 0,
+    });
+  }
+}
+
 interface Part {
   /** Channels of `to`. */
   readonly begin: number;
@@ -61,13 +86,36 @@ function part(lowering: Lowering, node: Node, move: Move, { begin, stop, onTop, 
   const shift = fromChannel - toChannel;
   const firstIn = Math.max(begin, toChannel) + shift;
   const base = Math.floor(firstIn / atom) * atom;
-  const shape = { kernels: stop - begin, channels: stop + shift - base, height: 1, width: 1 };
+  select(lowering, node, {
+    from: { cube: from, channel: base, channels: stop + shift - base, y: move.y ?? 0, x: move.x ?? 0 },
+    to: { cube: to, channel: begin },
+    sources: Array.from({ length: stop - begin }, (_, k) =>
+      k + begin < toChannel ? undefined : k + begin + shift - base,
+    ),
+    onTop,
+    independent,
+  });
+}
+
+interface Selection {
+  /** Where the input begins. */
+  readonly from: { readonly cube: Cube; readonly channel: number; readonly channels: number; readonly y: number; readonly x: number };
+  readonly to: { readonly cube: Cube; readonly channel: number };
+  /** For each kernel the channel of the input that it passes on; a kernel without one gives zeros. */
+  readonly sources: readonly (number | undefined)[];
+  readonly onTop: boolean;
+  readonly independent: boolean;
+}
+
+function select(lowering: Lowering, node: Node, { from, to, sources, onTop, independent }: Selection): void {
+  const shape = { kernels: sources.length, channels: from.channels, height: 1, width: 1 };
   const weights: ConstantBlob = {
     bytes: packedWeightBytes(shape),
     make: () => {
       const data = new Int8Array(shape.kernels * shape.channels);
-      for (let k = Math.max(begin, toChannel); k < stop; k++)
-        data[(k - begin) * shape.channels + k + shift - base] = 1;
+      sources.forEach((source, k) => {
+        if (source !== undefined) data[k * shape.channels + source] = 1;
+      });
       return packWeights(lowering.config, { ...shape, data });
     },
   };
@@ -79,11 +127,11 @@ function part(lowering: Lowering, node: Node, move: Move, { begin, stop, onTop, 
     dilation: 1,
     pad: 0,
   });
-  const axes = { y: axis(to.height), x: axis(to.width) };
+  const axes = { y: axis(to.cube.height), x: axis(to.cube.width) };
   let first = !independent;
   for (const { y, x, banks } of tilesOf(lowering, node, axes, shape)) {
     const spot = { y: y.from, height: y.count, x: x.from, width: x.count };
-    const output: Window = { cube: to, channel: begin, channels: shape.kernels, ...spot };
+    const output: Window = { ...to, channels: shape.kernels, ...spot };
     const sdp: SdpPart = onTop
       ? {
           x1: {
@@ -102,12 +150,10 @@ function part(lowering: Lowering, node: Node, move: Move, { begin, stop, onTop, 
       kind: 'conv',
       nodes: [nameOf(node)],
       input: {
-        cube: from,
-        channel: base,
-        channels: shape.channels,
         ...spot,
-        y: y.from + (move.y ?? 0),
-        x: x.from + (move.x ?? 0),
+        ...from,
+        y: y.from + from.y,
+        x: x.from + from.x,
       },
       output,
       kernel: { height: 1, width: 1 },
