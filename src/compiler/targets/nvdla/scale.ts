@@ -83,7 +83,7 @@ export function requantize({ factor, bias, bound, zeroPoint, relu }: Requantizat
   for (let k = 0; k < kernels; k++) {
     const target = Math.abs(factors[k]!) * scale;
     let pair = pairs.get(target);
-    if (pair === undefined) pairs.set(target, (pair = multipliers(target, truncate2)));
+    if (pair === undefined) pairs.set(target, (pair = multipliers(target, truncate2, truncate1 === 0)));
     const [a, b] = pair;
     mul1[k] = factors[k]! < 0 ? -a : a;
     mul2[k] = b;
@@ -147,11 +147,12 @@ function clamp16(value: number): number {
 
 /**
  * The pair of 16-bit multipliers whose product is nearest to `target`. The second stays between 2^(truncate2 - 2) and 2^(truncate2 + 6):
- * between the stages there are then 256 output steps without saturation, and at least 14 bits below one step.
+ * between the stages there are then 256 output steps without saturation, and at least 14 bits below one step. Where X1 does
+ * not round (`exact`: factors above 1) the second may be as large as it can.
  */
-function multipliers(target: number, truncate2: number): [number, number] {
+function multipliers(target: number, truncate2: number, exact: boolean): [number, number] {
   const least = Math.max(1, 2 ** (truncate2 - 2));
-  const most = Math.min(INT16_MAX, 2 ** (truncate2 + 6));
+  const most = exact ? INT16_MAX : Math.min(INT16_MAX, 2 ** (truncate2 + 6));
   const top = Math.max(1, Math.min(INT16_MAX, Math.floor(target / least)));
   const bottom = Math.max(1, Math.ceil(target / most));
   let best: [number, number] = [top, Math.min(most, Math.round(target / top))];
