@@ -24,7 +24,9 @@ function channelOrder(shape: Shape, split: Shape, perm: readonly number[]): numb
   const strides = stridesOf(split.slice(1, axes));
   let order = [0];
   for (const axis of groups)
-    order = order.flatMap((base) => Array.from({ length: split[axis]! }, (_, i) => base + i * strides[axis - 1]!));
+    order = order.flatMap((base) =>
+      Array.from({ length: split[axis]! }, (_, i) => base + i * strides[axis - 1]!),
+    );
   return order;
 }
 
@@ -38,7 +40,10 @@ function shuffle(node: Node, rewriter: Rewriter): void {
   const [out] = node.outputs;
   if (x.shape === undefined || out?.shape === undefined || split.outputs[0]!.shape === undefined) return;
   if (x.shape.length < 3 || !sameShape(x.shape, out.shape) || elementCount(x.shape) === 0) return;
-  if ([x, out, split.outputs[0]!, transpose.outputs[0]!].some((value) => value.quantization !== x.quantization)) return;
+  if (
+    [x, out, split.outputs[0]!, transpose.outputs[0]!].some((value) => value.quantization !== x.quantization)
+  )
+    return;
   const order = channelOrder(x.shape, split.outputs[0]!.shape, transpose.attributes.perm);
   if (order === undefined) return;
   const indices = rewriter.constant('int64', [order.length], int64Array(order), `${out.name}_order`);

@@ -30,7 +30,19 @@ const anchors = new Set<string>(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 
 /** Operators that follow in integers when all their data is quantised, and make a value of its own range. */
 const followers = new Set<string>([
-  ...['Add', 'Sub', 'Mul', 'LRN', 'BatchNormalization', 'AveragePool', 'GlobalAveragePool', 'Relu', 'Clip', 'LeakyRelu', 'Elu'],
+  ...[
+    'Add',
+    'Sub',
+    'Mul',
+    'LRN',
+    'BatchNormalization',
+    'AveragePool',
+    'GlobalAveragePool',
+    'Relu',
+    'Clip',
+    'LeakyRelu',
+    'Elu',
+  ],
   ...['Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish', 'Pad', 'Resize'],
 ]);
 

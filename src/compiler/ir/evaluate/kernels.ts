@@ -61,14 +61,7 @@ function zerosOf(zero: Tensor | undefined): Float64Array | undefined {
 /** C of a Gemm, broadcast, times beta; added to alpha times the product. */
 function gemm(node: NodeOf<'Gemm'>, [a, b, c]: readonly Tensor[]): TypedArray {
   const { alpha, beta, transA, transB } = node.attributes;
-  const sums = gemmProduct(
-    doubles(a!.data),
-    a!.shape,
-    weightsOf(b!),
-    b!.shape,
-    transA !== 0,
-    transB !== 0,
-  );
+  const sums = gemmProduct(doubles(a!.data), a!.shape, weightsOf(b!), b!.shape, transA !== 0, transB !== 0);
   const index = c === undefined ? undefined : broadcastIndex(c.shape, shapeOf(node.outputs[0]!));
   for (let i = 0; i < sums.length; i++) {
     const extra = c === undefined ? 0 : beta * Number(c.data[index === undefined ? i : index[i]!]);
@@ -139,8 +132,7 @@ const kernels: { [Op in OperatorName]?: Kernel<Op> } = {
       ),
     );
   },
-  MatMul: (node, [a, b]) =>
-    result(node, matrixProduct(doubles(a!.data), a!.shape, weightsOf(b!), b!.shape)),
+  MatMul: (node, [a, b]) => result(node, matrixProduct(doubles(a!.data), a!.shape, weightsOf(b!), b!.shape)),
   MatMulInteger: (node, [a, b, az, bz]) =>
     result(
       node,

@@ -216,12 +216,7 @@ export function runQuantized(node: Node, tensors: readonly (Tensor | undefined)[
       return [scaleSums(node, sums, 1, outShape[1]!, bias)];
     }
     case 'MatMul': {
-      const sums = matrixProduct(
-        centred(node.inputs[0]!, x!),
-        x!.shape,
-        centredWeights(node, w!),
-        w!.shape,
-      );
+      const sums = matrixProduct(centred(node.inputs[0]!, x!), x!.shape, centredWeights(node, w!), w!.shape);
       return [scaleSums(node, sums, 1, outShape.at(-1) ?? 1, undefined)];
     }
     case 'AveragePool':

@@ -92,7 +92,11 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
           into[to++] = row[c * input.strides.c + y * input.strides.y + xx * input.strides.x]!;
   };
   const split = splitKernels(lowering.config, kernels, cube, height * width);
-  const size = split ?? { channels: kernels, height: cube.height - height + 1, width: cube.width - width + 1 };
+  const size = split ?? {
+    channels: kernels,
+    height: cube.height - height + 1,
+    width: cube.width - width + 1,
+  };
   const axis = (extent: number, kernel: number): Axis => ({
     input: extent,
     output: extent - kernel + 1,
@@ -134,7 +138,8 @@ function splitKernels(
 ): CubeSize | undefined {
   if (taps !== height * width) return undefined;
   const fits = (count: number): boolean =>
-    planBanks(config, { channels, height, width, kernels: count, bytesPerKernel: channels * taps }) !== undefined;
+    planBanks(config, { channels, height, width, kernels: count, bytesPerKernel: channels * taps }) !==
+    undefined;
   if (fits(kernels)) return undefined;
   for (let count = config.atomicK - 1; count >= 1; count--) {
     if (kernels % count !== 0 || !fits(count)) continue;

@@ -65,13 +65,21 @@ export function lowerConcat(lowering: Lowering, node: NodeOf<'Concat'>): void {
  * Lets whoever writes the input write a part of the result. Not for cubes that lie elsewhere already (another Concat, the host's
  * inputs), nor for other scales.
  */
-function placeInside(lowering: Lowering, { cube, quantization }: PlacedValue, to: ResultPlan, channel: number): boolean {
+function placeInside(
+  lowering: Lowering,
+  { cube, quantization }: PlacedValue,
+  to: ResultPlan,
+  channel: number,
+): boolean {
   if (cube.inside !== undefined || lowering.isInput(cube) || !sameReals(quantization, to)) return false;
   cube.inside = { cube: to.cube, channel, y: 0, x: 0 };
   return true;
 }
 
-function sameReals({ scale, zeroPoint }: PlacedValue['quantization'], { quantization, relu }: ResultPlan): boolean {
+function sameReals(
+  { scale, zeroPoint }: PlacedValue['quantization'],
+  { quantization, relu }: ResultPlan,
+): boolean {
   return scale === quantization.scale && zeroPoint === quantization.zeroPoint && !relu;
 }
 
@@ -134,7 +142,13 @@ export function lowerGather(lowering: Lowering, node: NodeOf<'Gather'>): void {
   const { channels } = input.cube;
   const result = planResult(lowering, node, out, size, stridesOn(rowMajor(shape), size.axes));
   const from = sameScale(lowering, node, input, result);
-  gatherChannels(lowering, node, from.cube, result.cube, indices.map((index) => (index < 0 ? index + channels : index)));
+  gatherChannels(
+    lowering,
+    node,
+    from.cube,
+    result.cube,
+    indices.map((index) => (index < 0 ? index + channels : index)),
+  );
   result.finish();
 }
 

@@ -120,7 +120,8 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
   };
   const rectangles = conv.rectangles ?? [everything];
   const blocks: { slice: Slice; tiles: ConvTile[][] }[] = [];
-  const slices = conv.kernelsPerPosition === undefined ? groupSlices(group, blockGroups, perGroup) : positionSlices(conv);
+  const slices =
+    conv.kernelsPerPosition === undefined ? groupSlices(group, blockGroups, perGroup) : positionSlices(conv);
   for (const slice of slices) {
     const same = blocks.at(-1);
     const tiles =
@@ -234,7 +235,11 @@ interface Slice {
   readonly to: { readonly channel: number; readonly y: number; readonly x: number };
 }
 
-function groupSlices(group: number, blockGroups: number, perGroup: { channels: number; kernels: number }): Slice[] {
+function groupSlices(
+  group: number,
+  blockGroups: number,
+  perGroup: { channels: number; kernels: number },
+): Slice[] {
   const slices: Slice[] = [];
   for (let from = 0; from < group; from += blockGroups) {
     const groups = Math.min(blockGroups, group - from);

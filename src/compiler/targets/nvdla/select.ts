@@ -99,7 +99,13 @@ function part(lowering: Lowering, node: Node, move: Move, { begin, stop, onTop, 
 
 interface Selection {
   /** Where the input begins. */
-  readonly from: { readonly cube: Cube; readonly channel: number; readonly channels: number; readonly y: number; readonly x: number };
+  readonly from: {
+    readonly cube: Cube;
+    readonly channel: number;
+    readonly channels: number;
+    readonly y: number;
+    readonly x: number;
+  };
   readonly to: { readonly cube: Cube; readonly channel: number };
   /** For each kernel the channel of the input that it passes on; a kernel without one gives zeros. */
   readonly sources: readonly (number | undefined)[];

@@ -1,0 +1,174 @@
+// Operators on NVDLA by way of a float graph, quantised: all of it on the device, and the integers that the graph means.
+// Not exact integers in every case: where a table or a sum rounds, the case says by how many steps.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { evaluate } from '../../src/compiler/ir/evaluate/index.js';
+import { compileNvdla, Constant, GraphBuilder, quantize, type Value } from '../../src/compiler/index.js';
+import { openSystem, type System } from '../../src/node/system.js';
+import { buildGraph, createContext } from '../../src/runtime/index.js';
+
+interface Case {
+  readonly title: string;
+  readonly shape: readonly number[];
+  build(b: GraphBuilder, x: Value, numbers: Numbers): Value | Value[];
+  /** Steps of the output by which results may differ. Default 0. */
+  readonly steps?: number;
+  /** Layers that there are at most. */
+  readonly layers?: number;
+}
+
+/** Deterministic numbers between -1 and 1. */
+class Numbers {
+  #state = 12345;
+  next(): number {
+    this.#state = (Math.imul(this.#state, 1103515245) + 12345) >>> 0;
+    return (this.#state >>> 8) / 2 ** 23 - 1;
+  }
+  floats(length: number, size = 1, offset = 0): Float32Array {
+    return Float32Array.from({ length }, () => offset + size * this.next());
+  }
+  /** Weights of a convolution. */
+  weights(b: GraphBuilder, shape: readonly number[]): Value {
+    const count = shape.reduce((a, n) => a * n, 1);
+    return b.constant('float32', [...shape], this.floats(count, 1.7 / Math.sqrt(count / shape[0]!)));
+  }
+}
+
+function conv(b: GraphBuilder, x: Value, numbers: Numbers, kernels: number, size = 1): Value {
+  const pad = (size - 1) / 2;
+  return b.add('Conv', [x, numbers.weights(b, [kernels, x.shape![1]!, size, size])], {
+    kernel_shape: [size, size],
+    pads: [pad, pad, pad, pad],
+  });
+}
+
+const cases: Case[] = [
+  {
+    title: 'normalises over neighbouring channels by CDP',
+    shape: [1, 37, 5, 6],
+    build: (b, x, n) => b.add('LRN', [conv(b, x, n, 37)], { size: 5, alpha: 0.7, beta: 0.75, bias: 1 }),
+    steps: 1,
+    layers: 2,
+  },
+  {
+    title: 'scales channels by factors above one',
+    shape: [1, 40, 4, 5],
+    build: (b, x, n) => {
+      const vector = (offset: number): Value => b.constant('float32', [40], n.floats(40, 0.4, offset));
+      const y = b.add('MaxPool', [x], { kernel_shape: [1, 1] });
+      const parameters = [vector(9), vector(0), vector(0), vector(1)];
+      return b.add('BatchNormalization', [y, ...parameters]);
+    },
+  },
+  {
+    title: 'shuffles channels',
+    shape: [1, 48, 5, 5],
+    build: (b, x, n) => {
+      const y = conv(b, x, n, 48);
+      const split = b.add('Reshape', [y, b.ints([1, 3, 16, 5, 5])]);
+      const turned = b.add('Transpose', [split], { perm: [0, 2, 1, 3, 4] });
+      return conv(b, b.add('Reshape', [turned, b.ints([1, 48, 5, 5])]), n, 8);
+    },
+  },
+  {
+    title: 'concatenates and slices whole atoms without a layer',
+    shape: [1, 64, 6, 6],
+    build: (b, x, n) => {
+      const joined = b.add('Concat', [conv(b, x, n, 64), conv(b, x, n, 32)], { axis: 1 });
+      const more = b.add('Concat', [joined, conv(b, joined, n, 32)], { axis: 1 });
+      const cut = b.add('Slice', [more, b.ints([32, 1, 2]), b.ints([96, 6, 5]), b.ints([1, 2, 3])]);
+      return [conv(b, cut, n, 32), more];
+    },
+    layers: 4,
+  },
+  {
+    title: 'spreads a product over positions where a group of kernels does not fit',
+    shape: [1, 128, 16, 16],
+    build: (b, x, n) => {
+      const pooled = b.add('MaxPool', [x], { kernel_shape: [1, 1] });
+      const flat = b.add('Flatten', [pooled], { axis: 1 });
+      const first = b.add('Gemm', [flat, n.weights(b, [24, 32768])], { transB: 1 });
+      return b.add('Gemm', [b.add('Relu', [first]), n.weights(b, [10, 24])], { transB: 1 });
+    },
+  },
+];
+
+/** The case on the device and by the integer semantics; both as floats. */
+async function run(
+  system: System,
+  config: 'nv_small' | 'nv_large' | 'nv_full',
+  { shape, build, steps = 0, layers }: Case,
+): Promise<void> {
+  const numbers = new Numbers();
+  const b = new GraphBuilder();
+  const x = b.input('x', 'float32', [...shape]);
+  const made = build(b, x, numbers);
+  for (const value of Array.isArray(made) ? made : [made]) b.output(value);
+  const input = numbers.floats(shape.reduce((a, n) => a * n, 1));
+  const graph = quantize(b.finish(), [{ x: input }], { range: 'min-max' });
+  const expected = evaluate(graph, { x: input });
+  const { placement } = compileNvdla(graph, { config });
+  assert.deepEqual(
+    placement
+      .filter(({ device }) => device === 'host')
+      .map(({ operator, reason }) => `${operator}: ${reason}`),
+    [],
+  );
+  const target = `nvdla:${config}`;
+  const context = await createContext({ file: system.open(), target, owns: true, clock: system.clock });
+  try {
+    const built = await buildGraph(context, graph, { fallback: 'forbid' });
+    const given = await context.createTensor({ dataType: 'float32', shape, writable: true });
+    context.writeTensor(given, input as Float32Array<ArrayBuffer>);
+    const outputs: Record<string, Awaited<ReturnType<typeof context.createTensor>>> = {};
+    for (const [name, { dataType, shape: size }] of Object.entries(built.outputs))
+      outputs[name] = await context.createTensor({ dataType, shape: size, readable: true });
+    await context.dispatch(built, { x: given }, outputs);
+    const segment = built.compiled.segments[0]!;
+    assert.ok(segment.kind === 'nvdla' && built.compiled.segments.length === 1);
+    if (layers !== undefined) assert.ok(segment.layers.length <= layers, `${segment.layers.length} layers`);
+    for (const { tensor, quantization } of segment.outputs) {
+      const got = new Float32Array(await context.readTensor(outputs[tensor.name]!));
+      const want = expected[tensor.name]!.data as Float32Array;
+      assert.ok(
+        want.some((value) => value !== want[0]),
+        'the case computes nothing',
+      );
+      const worst = got.reduce((most, value, i) => Math.max(most, Math.abs(value - want[i]!)), 0);
+      assert.ok(worst <= (steps + 0.001) * quantization!.scale, `${worst / quantization!.scale} steps`);
+    }
+  } finally {
+    await context.destroy();
+  }
+}
+
+for (const config of ['nv_small', 'nv_large', 'nv_full'] as const)
+  describe(`operators on ${config}`, () => {
+    const system = openSystem({ devices: [`nvdla:${config}`] });
+    for (const one of cases) it(one.title, () => run(system, config, one));
+  });
+
+describe('repeated constants', () => {
+  it('are convolved as the numbers they stand for', () => {
+    const shape = [1, 4, 5, 5];
+    const numbers = new Numbers();
+    const x = numbers.floats(100);
+    const results = [true, false].map((repeated) => {
+      const b = new GraphBuilder();
+      const weights = repeated ? Constant.fill('float32', 72, 0.25) : new Float32Array(72).fill(0.25);
+      const w = b.constant('float32', [4, 2, 3, 3], weights);
+      const product = repeated ? Constant.fill('float32', 300, -0.5) : new Float32Array(300).fill(-0.5);
+      const y = b.add('Conv', [b.input('x', 'float32', shape), w], { group: 2, pads: [1, 1, 1, 1] });
+      // Four channels of two groups times 3 columns.
+      const flat = b.add('Flatten', [y], { axis: 1 });
+      b.output(b.add('MatMul', [flat, b.constant('float32', [100, 3], product)]));
+      b.output(y);
+      return evaluate(b.finish(), { x });
+    });
+    const [a, c] = results as unknown as Record<string, { data: ArrayLike<number> }>[];
+    for (const name of Object.keys(a!))
+      Array.from(a![name]!.data).forEach((value, i) => {
+        assert.ok(Math.abs(value - c![name]!.data[i]!) < 1e-5, name);
+      });
+  });
+});
