@@ -16,6 +16,7 @@ import {
   type Shape,
   shapeOf,
   type TargetCalibration,
+  targetPrecisions,
   type TypedArray,
   type Value,
 } from '../compiler/index.js';
@@ -47,6 +48,10 @@ export interface BuildOptions {
    * one sequence, and need not hold those inputs.
    */
   readonly state?: Readonly<Record<string, string>>;
+  /**
+   * What a float model is computed in. Default fp16 where the target has it: no calibration is needed then. Else int8.
+   */
+  readonly precision?: 'int8' | 'fp16';
   /** How ranges and scales are chosen when a float model is quantised. */
   readonly quantize?: QuantizeOptions;
   /** Told what is being done, for progress. */
@@ -102,7 +107,7 @@ function compileGraph(graph: Graph, target: string, options: BuildOptions): Comp
   refuseOpaque(graph.nodes);
   optimize(graph);
   let calibration: TargetCalibration | undefined;
-  if (isFloat(graph)) {
+  if (isFloat(graph) && (options.precision ?? (hasHalf(target) ? 'fp16' : 'int8')) === 'int8') {
     const samples = carried(
       graph,
       options.calibration?.(graph.inputs.map(inputOf)) ?? [],
@@ -152,6 +157,10 @@ function isFloat(graph: Graph): boolean {
   return (
     !quantised && graph.nodes.some((node) => products.has(node.op) && node.inputs[1]?.data !== undefined)
   );
+}
+
+function hasHalf(target: string): boolean {
+  return targetPrecisions(target).includes('fp16');
 }
 
 function inputOf(value: Value): CalibrationInput {

@@ -129,7 +129,7 @@ describe('feature cubes', () => {
 
   it('hold NCHW and NHWC tensors alike, and give them back', () => {
     for (const atom of [8, 16, 32]) {
-      const cube = { channels: 21, height: 3, width: 5 };
+      const cube = { channels: 21, height: 3, width: 5, elementBytes: 1 } as const;
       const nchw = packedLayout(cube, atom, { c: 15, y: 5, x: 1 });
       const nhwc = packedLayout(cube, atom, { c: 1, y: 105, x: 21 });
       for (const layout of [nchw, nhwc]) {
@@ -149,7 +149,7 @@ describe('feature cubes', () => {
 
   it('leave the bytes between lines and surfaces alone', () => {
     const layout = {
-      ...packedLayout({ channels: 3, height: 2, width: 2 }, 8, { c: 4, y: 2, x: 1 }),
+      ...packedLayout({ elementBytes: 1, channels: 3, height: 2, width: 2 }, 8, { c: 4, y: 2, x: 1 }),
       lineStride: 32,
       surfStride: 128,
     };

@@ -36,6 +36,7 @@ function cube(channels: number, height: number, width: number, order: 'nchw' | '
     order === 'nchw' ? { c: height * width, y: width, x: 1 } : { c: 1, y: width * channels, x: channels };
   return {
     kind: 'feature',
+    elementBytes: 1,
     channels,
     height,
     width,

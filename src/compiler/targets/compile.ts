@@ -20,6 +20,12 @@ export const targets: readonly string[] = [
   ...Object.keys(gnaConfigs).map((name) => `gna:${name}`),
 ];
 
+/** What a target computes in: int8, int16, fp16. Empty for GNA, and for a target that is not known. */
+export function targetPrecisions(target: string): readonly string[] {
+  const config = target.startsWith('nvdla:') && targets.includes(target) ? target.slice(6) : undefined;
+  return config === undefined ? [] : configs[config as ConfigName].precisions;
+}
+
 /** What a target wants to know of a float graph besides the graph. */
 export interface TargetCalibration {
   readonly ranges?: ValueRanges;

@@ -33,8 +33,9 @@ export interface FeatureLayout {
   readonly channels: number;
   readonly height: number;
   readonly width: number;
-  /** Bytes of an atom. */
+  /** Bytes of an atom, and of an element. */
   readonly atom: number;
+  readonly elementBytes: 1 | 2;
   /** Bytes from a line to the next, and from a surface to the next. */
   readonly lineStride: number;
   readonly surfStride: number;

@@ -1,7 +1,7 @@
 // Means over windows, on the convolution pipe: kernels of ones, so that the sum is exact and one factor makes the mean.
 // Not PDP's average, whose reciprocals are 16-bit products: 3 x 3 comes out below the true mean (fact sheet section 2.6).
 import { inputOf, nameOf, type NodeOf } from '../../ir/index.js';
-import { type Cube, storedQuantization, type Strides, wholeWindow } from './cube.js';
+import { type Cube, type Strides, wholeWindow } from './cube.js';
 import type { SdpPart, SdpStage } from './layers.js';
 import type { Lowering } from './lowering.js';
 import { convolve, type Convolution, type Rectangle } from './pipe.js';
@@ -37,7 +37,7 @@ export function lowerAverage(
     },
   };
   const size = { channels: cube.channels, ...output };
-  const { scale } = storedQuantization(node, out);
+  const { scale } = lowering.stored(node, out);
   const ratio = input.quantization.scale / scale;
   const rectangles: Rectangle[] = [];
   for (const y of runs(axes.y, countPads))
@@ -46,7 +46,7 @@ export function lowerAverage(
     node,
     input,
     size,
-    kernel: (_: number, into: Int8Array) => into.fill(1),
+    kernel: (_: number, into: Int8Array | Float32Array) => into.fill(1),
     group: cube.channels,
     axes,
     factor: new Float64Array(cube.channels).fill(ratio),
@@ -55,7 +55,8 @@ export function lowerAverage(
     countsMacs: false,
   };
   const result = planResult(lowering, node, out, size, window.strides);
-  if (rectangles.some(({ divisor }) => hasTies(ratio, divisor))) tiesToEven(lowering, sum, result);
+  if (!input.quantization.half && rectangles.some(({ divisor }) => hasTies(ratio, divisor)))
+    tiesToEven(lowering, sum, result);
   else convolve(lowering, sum, result);
   result.finish();
 }
@@ -73,7 +74,11 @@ function hasTies(ratio: number, divisor: number): boolean {
  */
 function tiesToEven(lowering: Lowering, sum: Convolution, result: ResultPlan): void {
   const { node, size } = sum;
-  const [up, down, half] = [0, 1, 2].map(() => lowering.newCube(node, size)) as [Cube, Cube, Cube];
+  const [up, down, half] = [0, 1, 2].map(() => lowering.newCube(node, size, result.quantization)) as [
+    Cube,
+    Cube,
+    Cube,
+  ];
   // Sums are integers: a quarter decides ties and nothing else.
   convolve(lowering, { ...sum, bias: sum.bias.map((value) => value + 0.25) }, { ...result, cube: up });
   convolve(lowering, { ...sum, bias: sum.bias.map((value) => value - 0.25) }, { ...result, cube: down });

@@ -3,6 +3,11 @@
 import type { NvdlaConfig } from '../../../hw/nvdla/index.js';
 import { align, WEIGHT_ALIGN } from './limits.js';
 
+/** The configuration for elements of this size: half as many kernels are computed at once in fp16. */
+export function precisionConfig(config: NvdlaConfig, elementBytes: 1 | 2): NvdlaConfig {
+  return elementBytes === 1 ? config : { ...config, atomicK: config.atomicK / elementBytes };
+}
+
 /** Entries that one line of a feature cube takes. `channels` are bytes (int8). */
 export function entriesPerSlice(config: NvdlaConfig, width: number, channels: number): number {
   const atoms = Math.ceil(channels / config.atom);

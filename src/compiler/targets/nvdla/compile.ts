@@ -8,6 +8,7 @@ import { lowerConv, lowerProduct } from './convolution.js';
 import { lowerActivation, lowerBatchNormalization, lowerScale } from './elementwise.js';
 import { lowerAdd } from './residual.js';
 import { rootOf } from './cube.js';
+import { isHalf, lowerHalfBinary, lowerLeaky } from './half.js';
 import { emitSegment, type SegmentOutput } from './emit.js';
 import { lowerConcat, lowerGather, lowerSlice, lowerSplit } from './join.js';
 import { Lowering } from './lowering.js';
@@ -19,6 +20,11 @@ export interface NvdlaOptions {
   readonly config: ConfigName;
 }
 
+/** Whether neither input is known at compile time. */
+function ofTensors(node: Node): boolean {
+  return node.inputs.every((value) => value?.data === undefined);
+}
+
 /** Adds the layers of a node, or throws a CompileError whose rule says why the device cannot. */
 function lowerNode(lowering: Lowering, node: Node): void {
   switch (node.op) {
@@ -28,11 +34,21 @@ function lowerNode(lowering: Lowering, node: Node): void {
     case 'MatMul':
       return lowerProduct(lowering, node);
     case 'Add':
+      if (isHalf(lowering, node) && ofTensors(node)) return lowerHalfBinary(lowering, node);
       return lowerAdd(lowering, node);
     case 'Sub':
     case 'Mul':
+      if (isHalf(lowering, node) && ofTensors(node)) return lowerHalfBinary(lowering, node);
+      return lowerScale(lowering, node);
     case 'Div':
       return lowerScale(lowering, node);
+    case 'Max':
+    case 'Min':
+      if (isHalf(lowering, node)) return lowerHalfBinary(lowering, node);
+      throw new CompileError('EOPNOTSUPP', { rule: `${node.op} is not computed on int8` });
+    case 'LeakyRelu':
+    case 'PRelu':
+      return lowerLeaky(lowering, node);
     case 'BatchNormalization':
       return lowerBatchNormalization(lowering, node);
     case 'Relu':

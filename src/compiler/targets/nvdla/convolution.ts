@@ -1,9 +1,17 @@
 // Convolutions and matrix products with constant weights, for the convolution pipe.
 // Not how they are cut into layers: pipe.ts.
-import { inputOf, type Node, nodeError, type NodeOf, shapeOf, type Value } from '../../ir/index.js';
+import {
+  type Constant,
+  inputOf,
+  type Node,
+  nodeError,
+  type NodeOf,
+  shapeOf,
+  type Value,
+} from '../../ir/index.js';
 import type { NvdlaConfig } from '../../../hw/nvdla/index.js';
-import { planBanks } from './cbuf.js';
-import { cubeShape, type PlacedValue, rowMajor, storedQuantization, stridesOn } from './cube.js';
+import { planBanks, precisionConfig } from './cbuf.js';
+import { type Cube, cubeShape, type PlacedValue, rowMajor, storedQuantization, stridesOn } from './cube.js';
 import { MAX_KERNEL } from './limits.js';
 import type { CubeSize, Lowering } from './lowering.js';
 import { convolve } from './pipe.js';
@@ -16,7 +24,7 @@ export function lowerConv(lowering: Lowering, node: NodeOf<'Conv'>): void {
   const out = node.outputs[0]!;
   const { strides, dilations, pads, group } = node.attributes;
   const input = lowering.inCube(node, x);
-  const { read, scales } = int8Weights(node, w, 0);
+  const { read, scales } = constantWeights(node, input, w, 0);
   const shape = shapeOf(w);
   const one = shape.length === 3;
   const [kernels, , height, width] = one ? [shape[0]!, 0, 1, shape[2]!] : shape;
@@ -49,7 +57,7 @@ export function lowerConv(lowering: Lowering, node: NodeOf<'Conv'>): void {
     node,
     input,
     size,
-    kernel: (k: number, into: Int8Array) => read(k * into.length, 1, into),
+    kernel: (k: number, into: Int8Array | Float32Array) => read(k * into.length, 1, into),
     group,
     axes,
     factor: factors(node, input, out, scales, kernels!),
@@ -71,17 +79,17 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
   const shape = shapeOf(w);
   if (shape.length !== 2) throw nodeError(node, 'EOPNOTSUPP', 'the second factor is no matrix');
   const [inner, kernels] = gemm.transB ? [shape[1]!, shape[0]!] : [shape[0]!, shape[1]!];
-  const { read, scales } = int8Weights(node, w, gemm.transB ? 0 : 1);
   const xShape = shapeOf(x);
   const rows = xShape.slice(0, -1).reduce((a, b) => a * b, 1);
   const input = productInput(lowering, node, x, inner, rows);
   const { cube } = input;
+  const { read, scales } = constantWeights(node, input, w, gemm.transB ? 0 : 1);
   // One row: the kernel covers the cube. Many: every position of the cube is a row.
   const whole = cube.channels !== inner;
   const [height, width] = whole ? [cube.height, cube.width] : [1, 1];
   // Row k of the matrix in the order of the cube.
-  const row = new Int8Array(inner);
-  const kernel = (k: number, into: Int8Array): void => {
+  const row = input.quantization.half ? new Float32Array(inner) : new Int8Array(inner);
+  const kernel = (k: number, into: Int8Array | Float32Array): void => {
     if (gemm.transB) read(k * inner, 1, row);
     else read(k, kernels, row);
     if (!whole) return into.set(row);
@@ -91,7 +99,12 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
         for (let xx = 0; xx < width; xx++)
           into[to++] = row[c * input.strides.c + y * input.strides.y + xx * input.strides.x]!;
   };
-  const split = splitKernels(lowering.config, kernels, cube, height * width);
+  const split = splitKernels(
+    precisionConfig(lowering.config, cube.elementBytes),
+    kernels,
+    cube,
+    height * width,
+  );
   const size = split ?? {
     channels: kernels,
     height: cube.height - height + 1,
@@ -133,13 +146,18 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
 function splitKernels(
   config: NvdlaConfig,
   kernels: number,
-  { channels, height, width }: CubeSize,
+  { channels, height, width, elementBytes }: Cube,
   taps: number,
 ): CubeSize | undefined {
   if (taps !== height * width) return undefined;
   const fits = (count: number): boolean =>
-    planBanks(config, { channels, height, width, kernels: count, bytesPerKernel: channels * taps }) !==
-    undefined;
+    planBanks(config, {
+      channels: channels * elementBytes,
+      height,
+      width,
+      kernels: count,
+      bytesPerKernel: channels * elementBytes * taps,
+    }) !== undefined;
   if (fits(kernels)) return undefined;
   for (let count = config.atomicK - 1; count >= 1; count--) {
     if (kernels % count !== 0 || !fits(count)) continue;
@@ -169,16 +187,20 @@ function productInput(lowering: Lowering, node: Node, x: Value, inner: number, r
   return lowering.inCubeOf(node, x, { channels: inner, height: 1, width: rows }, { c: 1, y: 0, x: inner });
 }
 
-/** Constant int8 weights, read when the segment is emitted, and a scale per kernel, or one; `axis` is where kernels lie. */
+/** Constant weights, int8 or for fp16 floats, read when the segment is emitted, and a scale per kernel, or one; `axis` is where kernels lie. */
 interface ConstantWeights {
   /** Fills `into` with elements `from`, `from + step`, ... */
-  read(from: number, step: number, into: Int8Array): void;
+  read(from: number, step: number, into: Int8Array | Float32Array): void;
   readonly scales: Float32Array;
 }
 
-function int8Weights(node: Node, value: Value, axis: number): ConstantWeights {
+function constantWeights(node: Node, input: PlacedValue, value: Value, axis: number): ConstantWeights {
   const { data, quantization, type } = value;
   if (data === undefined) throw nodeError(node, 'EOPNOTSUPP', 'weights must be constant');
+  if (input.quantization.half) {
+    if (type !== 'float32') throw nodeError(node, 'EOPNOTSUPP', `weights are ${type}, not float32`);
+    return { read: reader(data, 0), scales: Float32Array.of(1) };
+  }
   if ((type !== 'int8' && type !== 'uint8') || quantization === undefined)
     throw nodeError(node, 'EOPNOTSUPP', `weights are ${type}, not quantised 8-bit`);
   const shift = type === 'uint8' ? 128 : 0;
@@ -186,15 +208,19 @@ function int8Weights(node: Node, value: Value, axis: number): ConstantWeights {
     throw nodeError(node, 'EOPNOTSUPP', 'weights have a zero point');
   if (quantization.scale.length > 1 && quantization.axis !== undefined && quantization.axis !== axis)
     throw nodeError(node, 'EOPNOTSUPP', `weights have scales along axis ${quantization.axis}`);
-  const read = (from: number, step: number, into: Int8Array): void => {
+  return { read: reader(data, shift), scales: quantization.scale };
+}
+
+/** `shift` is taken off each element. */
+function reader(data: Constant, shift: number): ConstantWeights['read'] {
+  return (from, step, into) => {
     if (data.fill !== undefined) {
       into.fill(Number(data.fill) - shift);
       return;
     }
-    const raw = data.array() as Int8Array | Uint8Array;
+    const raw = data.array() as Int8Array | Uint8Array | Float32Array;
     for (let i = 0, at = from; i < into.length; i++, at += step) into[i] = raw[at]! - shift;
   };
-  return { read, scales: quantization.scale };
 }
 
 /** scale(input) * scale(weights) / scale(output). */
@@ -205,6 +231,7 @@ function factors(
   scales: Float32Array,
   kernels: number,
 ): Float64Array {
+  if (input.quantization.half) return new Float64Array(kernels).fill(1);
   const { scale } = storedQuantization(node, output);
   const per = (k: number): number => scales[scales.length === 1 ? 0 : k]!;
   return Float64Array.from({ length: kernels }, (_, k) => (input.quantization.scale * per(k)) / scale);

@@ -3,12 +3,14 @@
 import { type Node, nodeError, type Quantization, type Value } from '../../ir/index.js';
 import type { Quantized } from './scale.js';
 
-/** An int8 cube in device memory: packed surfaces of its own, or a part of another cube. Compared by identity. */
+/** A cube in device memory: packed surfaces of its own, or a part of another cube. Compared by identity. */
 export interface Cube {
   readonly name: string;
   readonly channels: number;
   readonly height: number;
   readonly width: number;
+  /** Of an element: int8 or fp16. */
+  readonly elementBytes: 1 | 2;
   /** Set when it lies in another cube. `channel` is a multiple of the atom. */
   inside?: { readonly cube: Cube; readonly channel: number; readonly y: number; readonly x: number };
 }
@@ -193,6 +195,9 @@ export function reshapeDims(dims: readonly Dim[], shape: readonly number[]): Dim
   }
   return from === old.length ? result : undefined;
 }
+
+/** What float tensors are stored as, where the device computes in fp16. */
+export const HALF: Quantized = { scale: 1, zeroPoint: 0, half: true };
 
 /** Scale and zero point of an int8 or uint8 tensor as it is stored: always int8, so uint8 is 128 less. Throws EOPNOTSUPP. */
 export function storedQuantization(node: Node, value: Value): Quantized {

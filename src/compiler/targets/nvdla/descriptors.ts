@@ -22,7 +22,7 @@ import {
 } from '../../../hw/nvdla/index.js';
 import type { Window } from './cube.js';
 import type { Lut } from './lut.js';
-import type { ConstantBlob, ConvLayer, Layer, NormLayer, PoolLayer, SdpPart, SdpStage } from './layers.js';
+import type { ConstantBlob, ConvLayer, Layer, NormLayer, PoolLayer, SdpLayer, SdpStage } from './layers.js';
 
 type CubeDesc = ReturnType<(typeof DataCube)['from']>;
 type SdpOpValue = ReturnType<(typeof SdpOp)['from']>;
@@ -49,14 +49,14 @@ export interface Operation {
 export function operationsOf(layer: Layer, atom: number, addresses: Addresses): Operation[] {
   switch (layer.kind) {
     case 'conv': {
-      const flying = onTheFly(layer.output, atom);
+      const flying = onTheFly(layer.output, atom / layer.output.cube.elementBytes, atom);
       return [
         convolution(layer, flying, addresses),
-        sdp(layer.sdp, flying, addresses.window(layer.output), addresses),
+        sdp(layer, flying, addresses.window(layer.output), addresses),
       ];
     }
     case 'sdp':
-      return [sdp(layer.sdp, addresses.window(layer.input), addresses.window(layer.output), addresses)];
+      return [sdp(layer, addresses.window(layer.input), addresses.window(layer.output), addresses)];
     case 'pool':
       return [pooling(layer, addresses)];
     case 'norm':
@@ -79,12 +79,12 @@ const nothing: CubeDesc = {
 };
 
 /** The cube between two units. It has packed strides: the driver checks those of 1 x 1 cubes. */
-function onTheFly({ channels, height, width }: Window, atom: number): CubeDesc {
+function onTheFly({ channels, height, width }: Window, perAtom: number, atom: number): CubeDesc {
   const line = width * atom;
   return {
     ...nothing,
     type: MemType.HW,
-    size: Math.ceil(channels / atom) * line * height,
+    size: Math.ceil(channels / perAtom) * line * height,
     width,
     height,
     channel: channels,
@@ -93,10 +93,15 @@ function onTheFly({ channels, height, width }: Window, atom: number): CubeDesc {
   };
 }
 
+function precisionOf({ input }: Pick<Layer, 'input'>): number {
+  return input.cube.elementBytes === 2 ? Precision.FP16 : Precision.INT8;
+}
+
 const identity = { scale: 1, truncate: 0, enable: 0, offset: 0 };
 
 function convolution(layer: ConvLayer, output: CubeDesc, addresses: Addresses): Operation {
   const { kernel, stride, dilation, pads, banks, pair } = layer;
+  const { elementBytes } = layer.input.cube;
   const paired = pair === undefined ? undefined : addresses.pair(layer.input, pair.input);
   const input = paired?.cube ?? addresses.window(layer.input);
   const weights = paired?.swapped ? pair!.weights : layer.weights;
@@ -116,7 +121,7 @@ function convolution(layer: ConvLayer, output: CubeDesc, addresses: Addresses): 
     kernel_channel_csc: input.channel,
     input_width_cmac: output.width,
     input_height_cmac: output.height,
-    bytes_per_kernel: input.channel * kernel.height * kernel.width,
+    bytes_per_kernel: input.channel * kernel.height * kernel.width * elementBytes,
     conv_stride_x: stride.x,
     conv_stride_y: stride.y,
     pad_x_left: pads.left,
@@ -125,8 +130,8 @@ function convolution(layer: ConvLayer, output: CubeDesc, addresses: Addresses): 
     pad_y_bottom: pads.bottom,
     dilation_x: dilation.x,
     dilation_y: dilation.y,
-    in_precision: Precision.INT8,
-    out_precision: Precision.INT8,
+    in_precision: precisionOf(layer),
+    out_precision: precisionOf(layer),
     pad_val: layer.padValue,
     in_cvt: identity,
     out_cvt: { ...identity, enable: 1 },
@@ -150,17 +155,17 @@ const types = { none: SdpType.NONE, mul: SdpType.MUL, add: SdpType.ADD, both: Sd
 const alus = { max: SdpAlu.MAX, min: SdpAlu.MIN, sum: SdpAlu.SUM };
 const noConversion = { scale: 0, truncate: 0, enable: 0, offset: 0 };
 
-function sdpStage(stage: SdpStage | undefined): SdpOpValue {
+function sdpStage(stage: SdpStage | undefined, precision: number): SdpOpValue {
   return {
     enable: stage === undefined ? 0 : 1,
     alu_type: alus[stage?.alu ?? 'sum'],
     type: types[stage?.type ?? 'none'],
     mode: modes[stage?.mode ?? 'layer'],
-    act: stage?.relu ? SdpActivation.RELU : SdpActivation.NONE,
+    act: stage?.prelu ? SdpActivation.PRELU : stage?.relu ? SdpActivation.RELU : SdpActivation.NONE,
     shift_value: stage?.shift ?? 0,
     truncate: stage?.truncate ?? 0,
-    // Of operands in memory: vectors are int16, cubes int8.
-    precision: stage?.mode === 'kernel' ? Precision.INT16 : Precision.INT8,
+    // Of operands in memory: vectors of int8 layers are int16.
+    precision: stage?.mode === 'kernel' && precision === Precision.INT8 ? Precision.INT16 : precision,
     alu_operand: stage?.aluOperand ?? 0,
     mul_operand: stage?.mulOperand ?? 0,
     alu_cvt: noConversion,
@@ -168,7 +173,14 @@ function sdpStage(stage: SdpStage | undefined): SdpOpValue {
   };
 }
 
-function sdp(part: SdpPart, source: CubeDesc, output: CubeDesc, addresses: Addresses): Operation {
+function sdp(
+  layer: ConvLayer | SdpLayer,
+  source: CubeDesc,
+  output: CubeDesc,
+  addresses: Addresses,
+): Operation {
+  const part = layer.sdp;
+  const precision = precisionOf(layer);
   const operand = (stage: SdpStage | undefined): CubeDesc => {
     if (stage?.operand !== undefined) return addresses.window(stage.operand);
     if (stage?.constant !== undefined)
@@ -176,14 +188,14 @@ function sdp(part: SdpPart, source: CubeDesc, output: CubeDesc, addresses: Addre
     return nothing;
   };
   const operation = SdpOpDesc.bytes({
-    src_precision: Precision.INT8,
-    dst_precision: Precision.INT8,
+    src_precision: precision,
+    dst_precision: precision,
     lut_index: -1,
     out_cvt: { ...part.out, enable: 1 },
     batch_num: 1,
-    x1_op: sdpStage(part.x1),
-    x2_op: sdpStage(part.x2),
-    y_op: sdpStage(undefined),
+    x1_op: sdpStage(part.x1, precision),
+    x2_op: sdpStage(part.x2, precision),
+    y_op: sdpStage(undefined, precision),
   });
   const surfaces = SdpSurfaceDesc.bytes({
     src_data: source,
@@ -208,7 +220,7 @@ function pooling(layer: PoolLayer, addresses: Addresses): Operation {
     pad_right: pads.right,
     pad_top: pads.top,
     pad_bottom: pads.bottom,
-    precision: Precision.INT8,
+    precision: precisionOf(layer),
   });
   const surfaces = PairSurfaceDesc.bytes({
     src_data: addresses.window(input),

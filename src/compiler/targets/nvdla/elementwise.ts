@@ -14,7 +14,8 @@ import { cubeShape, type PlacedValue, wholeWindow, type Window } from './cube.js
 import type { SdpPart, SdpStage } from './layers.js';
 import type { Lowering } from './lowering.js';
 import { planResult } from './result.js';
-import { requantize, type StageOperands } from './scale.js';
+import { halfOperand, partOf, withRelu } from './half-stages.js';
+import { type Quantized, requantize, type StageOperands } from './scale.js';
 import { packOperands } from './weights.js';
 
 /** out = input * factor + offset, both real, one per channel or one for all. */
@@ -39,8 +40,8 @@ function affine(
 
 /** Reals: output = input * factor + offset, one of each per channel or one for all. */
 export interface Affine {
-  readonly input: { readonly scale: number; readonly zeroPoint: number };
-  readonly output: { readonly scale: number; readonly zeroPoint: number };
+  readonly input: Quantized;
+  readonly output: Quantized;
   readonly factor: Float64Array;
   readonly offset: Float64Array;
   readonly relu: boolean;
@@ -54,6 +55,24 @@ export function affineLayer(
   to: Window,
   { input, output, factor, offset, relu }: Affine,
 ): void {
+  if (input.half !== output.half) throw nodeError(node, 'EOPNOTSUPP', 'converts between int8 and fp16');
+  if (input.half) {
+    const stages: SdpStage[] = [];
+    if (factor.some((value) => value !== 1)) stages.push(halfOperand('mul', factor));
+    if (offset.some((value) => value !== 0)) stages.push(halfOperand('add', offset));
+    const sdp = partOf(relu ? withRelu(stages) : stages);
+    if (relu && stages.length === 2 && sdp.x2?.relu !== true) throw new Error('three stages');
+    lowering.layers.push({
+      kind: 'sdp',
+      nodes: [nameOf(node)],
+      input: from,
+      output: to,
+      macs: 0,
+      hardwareMacs: 0,
+      sdp,
+    });
+    return;
+  }
   if (factor.some((value) => value === 0 || !Number.isFinite(value)))
     throw nodeError(node, 'EOPNOTSUPP', 'a factor is zero or not finite');
   const stages = requantize({
@@ -192,7 +211,12 @@ function reals(node: Node, { data, quantization, type }: Value): Float64Array {
 }
 
 /** A constant that broadcasts to one value, or one per channel of the cube. */
-function perChannel(node: Node, value: Value, input: PlacedValue, shape: readonly number[]): Float64Array {
+export function perChannel(
+  node: Node,
+  value: Value,
+  input: PlacedValue,
+  shape: readonly number[],
+): Float64Array {
   const values = reals(node, value);
   if (values.length === 1) return values;
   const own = shapeOf(value);

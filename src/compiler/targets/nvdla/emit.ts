@@ -84,8 +84,11 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
       return {
         type: MemType.MC,
         address: place.address,
-        offset: place.offset + (channel / atom) * surfStride + y * lineStride + x * atom,
-        size: (Math.ceil(channels / atom) - 1) * surfStride + (height - 1) * lineStride + width * atom,
+        offset: place.offset + (channel / lowering.atomOf(cube)) * surfStride + y * lineStride + x * atom,
+        size:
+          (Math.ceil(channels / lowering.atomOf(cube)) - 1) * surfStride +
+          (height - 1) * lineStride +
+          width * atom,
         width,
         height,
         channel: channels,
@@ -208,7 +211,9 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
   const offsetOf = (cube: Cube): number => {
     const { channel, y, x, cube: root } = inRoot(wholeWindow(cube));
     const { lineStride, surfStride } = layoutOf(root);
-    return places.get(root)!.offset + (channel / atom) * surfStride + y * lineStride + x * atom;
+    return (
+      places.get(root)!.offset + (channel / lowering.atomOf(root)) * surfStride + y * lineStride + x * atom
+    );
   };
   const bind = (
     value: Value,
@@ -221,8 +226,7 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     offset: offsetOf(cube),
     bytes: bytesOf(cube),
     layout: layoutOf(cube, strides),
-    stored: 'int8',
-    quantization,
+    ...(quantization.half ? { stored: 'float16' as const } : { stored: 'int8' as const, quantization }),
   });
   return {
     kind: 'nvdla',

@@ -4,11 +4,16 @@ import type { FeatureLayout } from '../program.js';
 
 /** Bytes of one line (a row of atoms) and of one surface, packed. */
 export function packedLayout(
-  cube: { readonly channels: number; readonly height: number; readonly width: number },
+  cube: {
+    readonly channels: number;
+    readonly height: number;
+    readonly width: number;
+    readonly elementBytes: 1 | 2;
+  },
   atom: number,
   strides: FeatureLayout['strides'],
 ): FeatureLayout {
-  const { channels, height, width } = cube;
+  const { channels, height, width, elementBytes } = cube;
   const lineStride = width * atom;
   return {
     kind: 'feature',
@@ -16,6 +21,7 @@ export function packedLayout(
     height,
     width,
     atom,
+    elementBytes,
     lineStride,
     surfStride: lineStride * height,
     strides,
@@ -24,8 +30,10 @@ export function packedLayout(
 
 /** Bytes from the first element to the end of the last atom. */
 export function layoutBytes(layout: FeatureLayout): number {
-  const { channels, height, width, atom, lineStride, surfStride } = layout;
-  return (Math.ceil(channels / atom) - 1) * surfStride + (height - 1) * lineStride + width * atom;
+  const { channels, height, width, atom, elementBytes, lineStride, surfStride } = layout;
+  return (
+    (Math.ceil((channels * elementBytes) / atom) - 1) * surfStride + (height - 1) * lineStride + width * atom
+  );
 }
 
 /** Byte offset of element (c, y, x) of an int8 cube. */

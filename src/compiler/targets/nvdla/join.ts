@@ -33,7 +33,7 @@ export function lowerConcat(lowering: Lowering, node: NodeOf<'Concat'>): void {
   const result = planResult(lowering, node, out, size, stridesOn(rowMajor(shape), size.axes));
   const extents = inputs.map(({ cube }) => extent(cube, side));
   const begins = extents.map((_, i) => extents.slice(0, i).reduce((a, b) => a + b, 0));
-  const { atom } = lowering.config;
+  const atom = lowering.atomOf(result.cube);
   const aligned = (channel: number): boolean => side !== 'channel' || channel % atom === 0;
   inputs.forEach((input, i) => {
     const end = begins[i]! + extents[i]!;
@@ -109,9 +109,9 @@ function cut(lowering: Lowering, node: Node, out: Value, start: readonly number[
   const result = planResult(lowering, node, out, size, stridesOn(rowMajor(shape), size.axes));
   const [channel, y, x] = size.axes.map((axis) => (axis < 0 ? 0 : start[axis]!)) as [number, number, number];
   const { channels, height, width } = size;
-  if (channel % lowering.config.atom === 0 && sameReals(input.quantization, result)) {
+  if (channel % lowering.atomOf(input.cube) === 0 && sameReals(input.quantization, result)) {
     result.cube.inside = { cube: input.cube, channel, y, x };
-  } else if (channel % lowering.config.atom === 0) {
+  } else if (channel % lowering.atomOf(input.cube) === 0) {
     const from: Window = { cube: input.cube, channel, y, x, channels, height, width };
     copyLayer(lowering, node, from, wholeWindow(result.cube), scales(input, result));
   } else {
@@ -164,7 +164,7 @@ function scales(input: PlacedValue, { quantization, relu }: ResultPlan): Paramet
 function sameScale(lowering: Lowering, node: Node, input: PlacedValue, result: ResultPlan): PlacedValue {
   const { quantization } = result;
   if (sameReals(input.quantization, result)) return input;
-  const cube = lowering.newCube(node, input.cube);
+  const cube = lowering.newCube(node, input.cube, quantization);
   copyLayer(lowering, node, wholeWindow(input.cube), wholeWindow(cube), scales(input, result));
   return { ...input, cube, quantization };
 }

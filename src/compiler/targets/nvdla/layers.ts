@@ -22,6 +22,9 @@ export interface SdpStage {
   /** Right shift after the product. */
   readonly truncate: number;
   readonly relu: boolean;
+  /** PReLU instead of ReLU: only negative values are multiplied. */
+  readonly prelu?: boolean;
+  /** Register values; in fp16 the bits of a half. */
   readonly aluOperand?: number;
   readonly mulOperand?: number;
   readonly constant?: ConstantBlob;

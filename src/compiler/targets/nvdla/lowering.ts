@@ -3,6 +3,7 @@
 import type { NvdlaConfig } from '../../../hw/nvdla/index.js';
 import { nameOf, type Node, nodeError, shapeOf, type Value } from '../../ir/index.js';
 import {
+  HALF,
   type Cube,
   cubeShape,
   rootOf,
@@ -45,6 +46,17 @@ export class Lowering {
     this.config = config;
   }
 
+  /** How the value's elements are stored. Throws EOPNOTSUPP for what is neither a quantised 8-bit tensor nor, with fp16, a float one. */
+  stored(node: Node, value: Value): Quantized {
+    if (value.type === 'float32' && this.config.precisions.includes('fp16')) return HALF;
+    return storedQuantization(node, value);
+  }
+
+  /** Channels of an atom. */
+  atomOf({ elementBytes }: Pick<Cube, 'elementBytes'>): number {
+    return this.config.atom / elementBytes;
+  }
+
   /** The value as the device has it. A value that no node of the segment made comes from outside. */
   valueOf(node: Node, value: Value): DeviceValue {
     let known = this.#values.get(value);
@@ -53,7 +65,7 @@ export class Lowering {
         kind: 'pending',
         source: value,
         dims: rowMajor(shapeOf(value)),
-        quantization: storedQuantization(node, value),
+        quantization: this.stored(node, value),
       };
       this.#values.set(value, known);
     }
@@ -75,11 +87,11 @@ export class Lowering {
   }
 
   /** A new cube for a result. Throws EOPNOTSUPP when a side is larger than the hardware's fields. */
-  newCube(node: Node, { channels, height, width }: CubeSize): Cube {
+  newCube(node: Node, { channels, height, width }: CubeSize, { half }: Quantized): Cube {
     for (const [side, extent] of Object.entries({ channels, height, width }))
       if (extent > MAX_CUBE || extent < 1)
         throw nodeError(node, 'EOPNOTSUPP', `${side} ${extent}: a cube has 1 to ${MAX_CUBE}`);
-    return { name: nameOf(node), channels, height, width };
+    return { name: nameOf(node), channels, height, width, elementBytes: half === true ? 2 : 1 };
   }
 
   /** Whether the host writes the cube, or the cube that it lies in: its memory is a buffer of its own. */
@@ -89,12 +101,9 @@ export class Lowering {
 
   /** A result of `node` that a layer writes: a new cube, standing for `value` in row-major order. */
   result(node: Node, value: Value, size: CubeSize, strides: Strides): PlacedValue {
-    const placed: PlacedValue = {
-      kind: 'placed',
-      cube: this.newCube(node, size),
-      strides,
-      quantization: storedQuantization(node, value),
-    };
+    const quantization = this.stored(node, value);
+    const cube = this.newCube(node, size, quantization);
+    const placed: PlacedValue = { kind: 'placed', cube, strides, quantization };
     this.define(value, placed);
     return placed;
   }
@@ -143,12 +152,16 @@ export class Lowering {
         input.value.source === pending.source &&
         input.value.quantization.scale === scale &&
         input.value.quantization.zeroPoint === zeroPoint &&
+        input.value.quantization.half === pending.quantization.half &&
         input.cube.channels === size.channels &&
         input.cube.height === size.height &&
         input.cube.width === size.width &&
         sameStrides(size, input.strides, sourceStrides),
     );
-    const cube = bound?.cube ?? { ...this.newCube(node, size), name: pending.source.name };
+    const cube = bound?.cube ?? {
+      ...this.newCube(node, size, pending.quantization),
+      name: pending.source.name,
+    };
     if (bound === undefined) this.inputs.push({ cube, value: pending, strides: sourceStrides });
     const placed: PlacedValue = { kind: 'placed', cube, strides, quantization: pending.quantization };
     this.define(value, placed);

@@ -17,6 +17,7 @@ export function lowerLrn(lowering: Lowering, node: NodeOf<'LRN'>): void {
     throw nodeError(node, 'EOPNOTSUPP', `${size} channels, the unit sums ${SIZES.join(', ')}`);
   if (!(bias > 0) || alpha < 0) throw nodeError(node, 'EOPNOTSUPP', `bias ${bias}, alpha ${alpha}`);
   const input = lowering.inCube(node, inputOf(node, 0));
+  if (input.quantization.half) throw nodeError(node, 'EOPNOTSUPP', 'computed on int8 only');
   const result = planResult(lowering, node, node.outputs[0]!, input.cube, input.strides);
   const { scale: from, zeroPoint } = input.quantization;
   const to = result.quantization;

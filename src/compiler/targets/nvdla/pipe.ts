@@ -1,7 +1,7 @@
 // The convolution pipe: a convolution with constant weights as layers, with its groups, its tiles and its requantisation.
 // Not operators: convolution.ts and average.ts say what is convolved. Groups become block-diagonal kernels, since the hardware has none.
 import { nameOf, type Node, nodeError } from '../../ir/index.js';
-import { type BankPlan, type ConvFootprint, maxLines, planBanks } from './cbuf.js';
+import { type BankPlan, type ConvFootprint, maxLines, planBanks, precisionConfig } from './cbuf.js';
 import type { PlacedValue } from './cube.js';
 import type { ConstantBlob, ConvLayer, SdpPart } from './layers.js';
 import {
@@ -17,6 +17,7 @@ import type { CubeSize, Lowering } from './lowering.js';
 import type { ResultPlan } from './result.js';
 import { requantize, type Stages } from './scale.js';
 import { type Axis, cutAxis, type Span, spanOf } from './tiles.js';
+import { halfConvolutionPart } from './half-stages.js';
 import { packedWeightBytes, packOperands, packWeights } from './weights.js';
 
 /** A convolution with constant int8 kernels [kernels][channels of a group][height][width]. */
@@ -25,7 +26,7 @@ export interface Convolution {
   readonly input: PlacedValue;
   readonly size: CubeSize;
   /** Writes kernel `k` as [channels of a group][height][width]. Called when the segment is emitted. */
-  kernel(k: number, into: Int8Array): void;
+  kernel(k: number, into: Int8Array | Float32Array): void;
   readonly group: number;
   readonly axes: { readonly y: Axis; readonly x: Axis };
   /** Real output steps per accumulator step, for each kernel. */
@@ -78,12 +79,14 @@ export const LAYER_COST = 1 << 19;
  */
 function groupsPerBlock(
   lowering: Lowering,
-  { group, size }: Convolution,
+  { group, size, input }: Convolution,
   perGroup: { channels: number; kernels: number },
   taps: number,
 ): number {
   if (group === 1) return 1;
-  const { atom, atomicK } = lowering.config;
+  const { elementBytes } = input.cube;
+  const atom = lowering.atomOf(input.cube);
+  const atomicK = lowering.config.atomicK / elementBytes;
   let unit = 1;
   while (
     (unit * perGroup.channels) % atom !== 0 ||
@@ -127,7 +130,9 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
     const tiles =
       same?.slice.groups === slice.groups && same.slice.kernels === slice.kernels
         ? same.tiles
-        : rectangles.map((rectangle) => tilesOf(lowering, node, axes, slice, rectangle));
+        : rectangles.map((rectangle) =>
+            tilesOf(lowering, node, axes, { ...slice, elementBytes: input.cube.elementBytes }, rectangle),
+          );
     blocks.push({ slice, tiles });
   }
 
@@ -149,7 +154,12 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
   for (const { slice, tiles } of blocks) {
     const blob = weightBlob(lowering, conv, slice, perGroup, axes);
     for (const [rectangle, own] of tiles.entries()) {
-      const sdp = lazy(() => sdpPart(stages[rectangle]!(), slice.kernel, slice.kernels));
+      const { divisor } = rectangles[rectangle]!;
+      const sdp = lazy(() =>
+        input.quantization.half
+          ? halfConvolutionPart(conv.bias, divisor, result.relu, slice.kernel, slice.kernels)
+          : sdpPart(stages[rectangle]!(), slice.kernel, slice.kernels),
+      );
       for (const { y, x, banks } of own) {
         const outputs = y.count * x.count;
         const dense = outputs * slice.kernels * slice.channels * taps;
@@ -279,11 +289,12 @@ function weightBlob(
   const width = axes.x.kernel;
   const shape = { kernels: slice.kernels, channels: slice.channels, height, width };
   return {
-    bytes: packedWeightBytes(shape),
+    bytes: packedWeightBytes(shape, conv.input.cube.elementBytes),
     make: () => {
       const own = perGroup.channels * height * width;
       const row = slice.channels * height * width;
-      const data = new Int8Array(slice.kernels * row);
+      const count = slice.kernels * row;
+      const data = conv.input.quantization.half ? new Float32Array(count) : new Int8Array(count);
       for (let k = 0; k < slice.kernels; k++) {
         const at = k * row + Math.floor(k / perGroup.kernels) * own;
         conv.kernel(slice.kernel + k, data.subarray(at, at + own));
@@ -322,16 +333,18 @@ export interface ConvTile {
  * Throws EOPNOTSUPP when not even one output fits.
  */
 export function tilesOf(
-  { config }: Lowering,
+  { config: given }: Lowering,
   node: Node,
   axes: { readonly y: Axis; readonly x: Axis },
-  block: { readonly channels: number; readonly kernels: number },
+  block: { readonly channels: number; readonly kernels: number; readonly elementBytes: 1 | 2 },
   rectangle?: Pick<Rectangle, 'y' | 'x'>,
 ): ConvTile[] {
-  const bytesPerKernel = block.channels * axes.y.kernel * axes.x.kernel;
+  const config = precisionConfig(given, block.elementBytes);
+  const channels = block.channels * block.elementBytes;
+  const bytesPerKernel = channels * axes.y.kernel * axes.x.kernel;
   if (bytesPerKernel > MAX_KERNEL_BYTES)
     throw nodeError(node, 'EOPNOTSUPP', `${bytesPerKernel} bytes per kernel, at most ${MAX_KERNEL_BYTES}`);
-  const footprint = { channels: block.channels, kernels: block.kernels, bytesPerKernel };
+  const footprint = { channels, kernels: block.kernels, bytesPerKernel };
   const { from, to } = rectangle?.x ?? { from: 0, to: axes.x.output };
   for (let outputs = to - from; outputs >= 1; outputs = Math.floor(outputs / 2)) {
     const columns = cutAxis(axes.x, MAX_CUBE, { from, to, outputs });

@@ -83,10 +83,10 @@ function maxPool(
   const { scale, zeroPoint } = input.quantization;
   const same = scale === result.quantization.scale && zeroPoint === result.quantization.zeroPoint;
   const plain = same && !result.relu;
-  const pooled = plain ? result.cube : lowering.newCube(node, size);
+  const pooled = plain ? result.cube : lowering.newCube(node, size, input.quantization);
   const rows = cutAxis(axes.y, MAX_CUBE);
   const columns = cutAxis(axes.x, MAX_CUBE, {
-    outputs: maxPoolWidth(axes.y.kernel, axes.y.stride),
+    outputs: maxPoolWidth(axes.y.kernel, axes.y.stride) / input.cube.elementBytes,
   });
   if (rows === undefined || columns === undefined)
     throw nodeError(node, 'EOPNOTSUPP', 'a window lies wholly in the padding');

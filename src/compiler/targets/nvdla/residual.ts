@@ -50,7 +50,7 @@ export function lowerAdd(lowering: Lowering, node: NodeOf<'Add'>): void {
 }
 
 /** Both values in cubes of one shape and order. Whichever is in a cube already decides. */
-function sameCube(lowering: Lowering, node: Node, a: Value, b: Value): [PlacedValue, PlacedValue] {
+export function sameCube(lowering: Lowering, node: Node, a: Value, b: Value): [PlacedValue, PlacedValue] {
   const shapeA = shapeOf(a);
   const shapeB = shapeOf(b);
   if (shapeA.length !== shapeB.length || shapeA.some((dim, axis) => dim !== shapeB[axis]))
@@ -116,7 +116,11 @@ function convolved(
       };
       blobs.set(kernels, blob);
     }
-    for (const { y, x, banks } of tilesOf(lowering, node, axes, { channels: atom + kernels, kernels })) {
+    for (const { y, x, banks } of tilesOf(lowering, node, axes, {
+      channels: atom + kernels,
+      kernels,
+      elementBytes: 1,
+    })) {
       const window = (cube: Cube): Window => ({
         cube,
         channel,

@@ -4,6 +4,7 @@ import { type Activation, nameOf, type Node, nodeError, type Value } from '../..
 import { type Cube, type Strides, wholeWindow, type Window } from './cube.js';
 import type { SdpStage } from './layers.js';
 import type { CubeSize, Lowering } from './lowering.js';
+import { halfActivation, partOf } from './half-stages.js';
 import type { Quantized } from './scale.js';
 
 /** What is left of an activation between quantised values. */
@@ -57,6 +58,7 @@ export function planResult(
   { reluByClamp = false, activation: given = node.activation }: ResultOptions = {},
 ): ResultPlan {
   const { cube, quantization } = lowering.result(node, value, size, strides);
+  if (quantization.half) return halfResult(lowering, node, cube, size, quantization, given);
   const activation = planActivation(node, given, quantization);
   let { relu, clamp } = activation;
   if (relu && reluByClamp) {
@@ -64,13 +66,46 @@ export function planResult(
     relu = false;
   }
   if (clamp === undefined) return { cube, quantization, relu, finish: () => undefined };
-  const raw = lowering.newCube(node, size);
+  const raw = lowering.newCube(node, size, quantization);
   return {
     cube: raw,
     quantization,
     relu,
     finish: () => {
       clampLayer(lowering, nameOf(node), wholeWindow(raw), wholeWindow(cube), clamp);
+    },
+  };
+}
+
+/** In fp16: ReLU in the layers' own stages, anything else by a pass behind them. */
+function halfResult(
+  lowering: Lowering,
+  node: Node,
+  cube: Cube,
+  size: CubeSize,
+  quantization: Quantized,
+  activation: Activation | undefined,
+): ResultPlan {
+  const stages = halfActivation(activation);
+  if (stages === undefined) throw nodeError(node, 'EOPNOTSUPP', `activation ${activation!.op} needs a table`);
+  const relu = stages[0]?.type === 'none';
+  const rest = relu ? stages.slice(1) : stages;
+  if (rest.length === 0) return { cube, quantization, relu, finish: () => undefined };
+  const raw = lowering.newCube(node, size, quantization);
+  return {
+    cube: raw,
+    quantization,
+    relu,
+    finish: () => {
+      lowering.layers.push({
+        kind: 'sdp',
+        nodes: [nameOf(node)],
+        input: wholeWindow(raw),
+        output: wholeWindow(cube),
+        macs: 0,
+        hardwareMacs: 0,
+        sdp: partOf(rest),
+      });
     },
   };
 }

@@ -14,6 +14,8 @@
 export interface Quantized {
   readonly scale: number;
   readonly zeroPoint: number;
+  /** It is no integer but fp16; scale and zero point are then 1 and 0. */
+  readonly half?: true;
 }
 
 /** What is to be computed. */

@@ -30,7 +30,7 @@ const straight = { offset: 0, scale: 1, truncate: 0 };
  * already; later channels of the last atom become zeros.
  */
 export function moveChannels(lowering: Lowering, node: Node, move: Move): void {
-  const { atom } = lowering.config;
+  const atom = lowering.atomOf(move.to);
   const end = move.toChannel + move.channels;
   const inside = move.toChannel % atom !== 0;
   const aligned = Math.ceil(move.toChannel / atom) * atom;
@@ -55,7 +55,7 @@ export function gatherChannels(
   to: Cube,
   indices: readonly number[],
 ): void {
-  const { atom } = lowering.config;
+  const atom = lowering.atomOf(to);
   // All of the input is read for each part, since the channels may come from anywhere.
   const dense = to.height * to.width * from.channels * atom;
   const step = atom * Math.max(1, Math.ceil(Math.sqrt(LAYER_COST / dense)));
@@ -82,7 +82,7 @@ interface Part {
 
 function part(lowering: Lowering, node: Node, move: Move, { begin, stop, onTop, independent }: Part): void {
   const { from, to, fromChannel, toChannel } = move;
-  const { atom } = lowering.config;
+  const atom = lowering.atomOf(from);
   const shift = fromChannel - toChannel;
   const firstIn = Math.max(begin, toChannel) + shift;
   const base = Math.floor(firstIn / atom) * atom;
@@ -115,10 +115,12 @@ interface Selection {
 
 function select(lowering: Lowering, node: Node, { from, to, sources, onTop, independent }: Selection): void {
   const shape = { kernels: sources.length, channels: from.channels, height: 1, width: 1 };
+  const { elementBytes } = from.cube;
   const weights: ConstantBlob = {
-    bytes: packedWeightBytes(shape),
+    bytes: packedWeightBytes(shape, elementBytes),
     make: () => {
-      const data = new Int8Array(shape.kernels * shape.channels);
+      const count = shape.kernels * shape.channels;
+      const data = elementBytes === 2 ? new Float32Array(count) : new Int8Array(count);
       sources.forEach((source, k) => {
         if (source !== undefined) data[k * shape.channels + source] = 1;
       });
@@ -135,7 +137,7 @@ function select(lowering: Lowering, node: Node, { from, to, sources, onTop, inde
   });
   const axes = { y: axis(to.cube.height), x: axis(to.cube.width) };
   let first = !independent;
-  for (const { y, x, banks } of tilesOf(lowering, node, axes, shape)) {
+  for (const { y, x, banks } of tilesOf(lowering, node, axes, { ...shape, elementBytes })) {
     const spot = { y: y.from, height: y.count, x: x.from, width: x.count };
     const output: Window = { ...to, channels: shape.kernels, ...spot };
     const sdp: SdpPart = onTop

@@ -1,11 +1,13 @@
 // Packs kernels into the order in which the hardware reads them. Fact sheet section 3.3.
-// Not a quantiser: weights come as int8. Compression and Winograd are not used.
+// Not a quantiser: weights come as int8, or as floats that fp16 can hold. Compression and Winograd are not used.
 import type { NvdlaConfig } from '../../../hw/nvdla/index.js';
+import { floatToHalf } from '../../ir/evaluate/half.js';
 import { align, WEIGHT_ALIGN } from './limits.js';
 
 /** Kernels as [kernels][channels][height][width], row-major (ONNX's order). */
 export interface Kernels {
-  readonly data: Int8Array;
+  /** Floats become fp16. */
+  readonly data: Int8Array | Float32Array;
   readonly kernels: number;
   readonly channels: number;
   readonly height: number;
@@ -13,8 +15,8 @@ export interface Kernels {
 }
 
 /** Bytes that packed weights take, zero padding included. */
-export function packedWeightBytes(w: Omit<Kernels, 'data'>): number {
-  return align(w.kernels * w.channels * w.height * w.width, WEIGHT_ALIGN);
+export function packedWeightBytes(w: Omit<Kernels, 'data'>, elementBytes: 1 | 2 = 1): number {
+  return align(w.kernels * w.channels * w.height * w.width * elementBytes, WEIGHT_ALIGN);
 }
 
 /**
@@ -23,22 +25,33 @@ export function packedWeightBytes(w: Omit<Kernels, 'data'>): number {
  */
 export function packWeights(config: NvdlaConfig, w: Kernels): Uint8Array {
   const { data, kernels, channels, height, width } = w;
-  const packed = new Uint8Array(packedWeightBytes(w));
+  const half = data instanceof Float32Array;
+  const bytes = new Uint8Array(packedWeightBytes(w, half ? 2 : 1));
+  const packed = half ? new Uint16Array(bytes.buffer) : bytes;
+  const atomicK = half ? config.atomicK / 2 : config.atomicK;
   const plane = height * width;
   const perKernel = channels * plane;
   let to = 0;
-  for (let k0 = 0; k0 < kernels; k0 += config.atomicK) {
-    const k1 = Math.min(k0 + config.atomicK, kernels);
+  for (let k0 = 0; k0 < kernels; k0 += atomicK) {
+    const k1 = Math.min(k0 + atomicK, kernels);
     for (let c0 = 0; c0 < channels; c0 += config.atomicC) {
       const c1 = Math.min(c0 + config.atomicC, channels);
       for (let at = 0; at < plane; at++)
         for (let k = k0; k < k1; k++) {
           const from = k * perKernel + at;
-          for (let c = c0; c < c1; c++) packed[to++] = data[from + c * plane]!;
+          for (let c = c0; c < c1; c++) {
+            const value = data[from + c * plane]!;
+            packed[to++] = half ? floatToHalf(value) : value;
+          }
         }
     }
   }
-  return packed;
+  return bytes;
+}
+
+/** A vector of fp16 operands. */
+export function packHalves(values: ArrayLike<number>): Uint8Array {
+  return new Uint8Array(Uint16Array.from(Array.from(values), (value) => floatToHalf(value)).buffer);
 }
 
 /** The inverse of `packWeights`, for tests and for people who read programs. */
