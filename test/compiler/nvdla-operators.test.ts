@@ -3,7 +3,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { evaluate } from '../../src/compiler/ir/evaluate/index.js';
-import { compileNvdla, Constant, GraphBuilder, quantize, type Value } from '../../src/compiler/index.js';
+import {
+  compileNvdla,
+  Constant,
+  GraphBuilder,
+  optimize,
+  quantize,
+  type Value,
+} from '../../src/compiler/index.js';
 import { openSystem, type System } from '../../src/node/system.js';
 import { buildGraph, createContext } from '../../src/runtime/index.js';
 
@@ -93,11 +100,49 @@ const cases: Case[] = [
   },
 ];
 
-/** The case on the device and by the integer semantics; both as floats. */
+/** In fp16 only: products and extremes of two tensors, slopes. */
+const halfCases: Case[] = [
+  ...cases.filter(({ title }) => !title.startsWith('normalises')),
+  {
+    title: 'adds, subtracts, multiplies and compares two tensors',
+    shape: [1, 20, 5, 6],
+    build: (b, x, n) => {
+      const [p, q] = [conv(b, x, n, 24), conv(b, x, n, 24, 3)];
+      const sums = [b.add('Add', [p, q]), b.add('Sub', [p, q])] as const;
+      return [b.add('Mul', [...sums]), b.add('Max', [p, q]), b.add('Min', [p, b.scalar(0.25)])];
+    },
+  },
+  {
+    title: 'has slopes for negative values, limits and means',
+    shape: [1, 20, 9, 8],
+    build: (b, x, n) => {
+      const slopes = b.constant('float32', [20, 1, 1], n.floats(20, 0.5));
+      const leaky = b.add('LeakyRelu', [b.add('PRelu', [x, slopes])], { alpha: 0.125 });
+      const clipped = b.add('Clip', [conv(b, leaky, n, 17), b.scalar(-0.5), b.scalar(0.75)]);
+      const pooled = b.add('MaxPool', [clipped], { kernel_shape: [3, 2], strides: [2, 2] });
+      return [b.add('AveragePool', [clipped], { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }), pooled];
+    },
+  },
+  {
+    title: 'convolves by groups and depthwise',
+    shape: [1, 48, 7, 7],
+    build: (b, x, n) => {
+      const grouped = { kernel_shape: [3, 3], pads: [1, 1, 1, 1], group: 3 };
+      const y = b.add('Conv', [x, n.weights(b, [48, 16, 3, 3])], grouped);
+      return b.add('Relu', [b.add('Conv', [y, n.weights(b, [48, 1, 3, 3])], { ...grouped, group: 48 })]);
+    },
+  },
+];
+
+/** Of the range of the results, for fp16. */
+const HALF_TOLERANCE = 0.01;
+
+/** The case on the device and by the integer semantics, or with `half` the float ones. */
 async function run(
   system: System,
   config: 'nv_small' | 'nv_large' | 'nv_full',
   { shape, build, steps = 0, layers }: Case,
+  half = false,
 ): Promise<void> {
   const numbers = new Numbers();
   const b = new GraphBuilder();
@@ -105,7 +150,7 @@ async function run(
   const made = build(b, x, numbers);
   for (const value of Array.isArray(made) ? made : [made]) b.output(value);
   const input = numbers.floats(shape.reduce((a, n) => a * n, 1));
-  const graph = quantize(b.finish(), [{ x: input }], { range: 'min-max' });
+  const graph = half ? optimize(b.finish()) : quantize(b.finish(), [{ x: input }], { range: 'min-max' });
   const expected = evaluate(graph, { x: input });
   const { placement } = compileNvdla(graph, { config });
   assert.deepEqual(
@@ -135,7 +180,10 @@ async function run(
         'the case computes nothing',
       );
       const worst = got.reduce((most, value, i) => Math.max(most, Math.abs(value - want[i]!)), 0);
-      assert.ok(worst <= (steps + 0.001) * quantization!.scale, `${worst / quantization!.scale} steps`);
+      const allowed = half
+        ? HALF_TOLERANCE * (Math.max(...want) - Math.min(...want))
+        : (steps + 0.001) * quantization!.scale;
+      assert.ok(worst <= allowed, `${tensor.name} differs by ${worst}, ${allowed} are allowed`);
     }
   } finally {
     await context.destroy();
@@ -147,6 +195,11 @@ for (const config of ['nv_small', 'nv_large', 'nv_full'] as const)
     const system = openSystem({ devices: [`nvdla:${config}`] });
     for (const one of cases) it(one.title, () => run(system, config, one));
   });
+
+describe('operators in fp16 on nv_full', () => {
+  const system = openSystem({ devices: ['nvdla:nv_full'] });
+  for (const one of halfCases) it(one.title, () => run(system, 'nv_full', one, true));
+});
 
 describe('repeated constants', () => {
   it('are convolved as the numbers they stand for', () => {
