@@ -28,6 +28,8 @@ export class Affine {
   outputBytes: i32;
   segments: u32;
   segmentCount: i32;
+  /** 1: what is written is not read. For whoever splits commands. */
+  apart: i32;
 }
 
 @unmanaged
@@ -91,6 +93,8 @@ export class Conv {
   outputBytes: i32;
   segments: u32;
   segmentCount: i32;
+  /** 1: what is written is not read. For whoever splits commands. */
+  apart: i32;
 }
 
 @unmanaged
@@ -113,6 +117,8 @@ export class Gmm {
   maxScore: u32;
   list: u32;
   scores: u32;
+  /** 1: what is written is not read. For whoever splits commands. */
+  apart: i32;
 }
 
 @unmanaged

@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { compileModule, instantiate, sharedMemory } from '../../src/base/wasm.js';
 import { encode, type Operation } from '../../src/devices/gna/command.js';
 import { createGnaEngine, SCRATCH_BYTES } from '../../src/devices/gna/engine.js';
-import { partsOf } from '../../src/devices/gna/split.js';
+import { parallel, splitCommand } from '../../src/devices/gna/parts.js';
 import { Reference, type Fields } from '../support/gna-reference.js';
 import { root } from '../support/shared.js';
 
@@ -84,15 +84,14 @@ function bias(rows: number, biasBytes: number, scaled: boolean): Fields {
 }
 
 const words = new Int32Array(64);
-const result = new Int32Array(16);
 
-/** Whether something saturated. */
-function execute(operation: Operation, fields: Fields): number {
-  engine.execute(words.subarray(0, encode(operation, fields, words)), result);
-  return result[1]!;
+function execute(command: Int32Array): Int32Array {
+  const result = new Int32Array(16);
+  engine.execute(command, result);
+  return result;
 }
 
-/** The layer as a whole, then in two parts, the second first: what neither writes is read by both. */
+/** The layer as a whole, then in two or three parts, the last first: none reads what another writes. */
 function check(operation: Operation, fields: Fields): void {
   const output = bytes.subarray(place(OUTPUT), place(OUTPUT + 1));
   const before = output.slice();
@@ -107,11 +106,14 @@ function check(operation: Operation, fields: Fields): void {
       `${what}: byte ${at}, saturated ${saturated} (${reference.saturated}), seed ${seed}: ${JSON.stringify(fields)}`,
     );
   };
-  compare('whole', execute(operation, fields));
-  const parts = partsOf(operation, fields);
+  const command = words.slice(0, encode(operation, { ...fields, apart: 1 }, words));
+  compare('whole', execute(command)[1]!);
+  const parts = splitCommand(command, pick(2, 3), 1);
   if (parts === undefined) return;
   output.set(before);
-  compare('parts', execute(operation, parts[1]) | execute(operation, parts[0]));
+  const results = [...parts].reverse().map(execute);
+  parallel.join(results);
+  compare(`${parts.length} parts`, results[0]![1]!);
 }
 
 describe('GNA kernels give what the fact sheet says for', () => {

@@ -24,6 +24,7 @@ export const affineLayout = [
   'outputBytes',
   'segments',
   'segmentCount',
+  'apart',
 ] as const;
 
 export const recurrentLayout = [
@@ -77,6 +78,7 @@ export const convLayout = [
   'outputBytes',
   'segments',
   'segmentCount',
+  'apart',
 ] as const;
 
 export const gmmLayout = [
@@ -96,6 +98,7 @@ export const gmmLayout = [
   'maxScore',
   'list',
   'scores',
+  'apart',
 ] as const;
 
 /** Copies and transposes. */

@@ -9,7 +9,6 @@ import type { BitField, Register } from '../../base/registers.js';
 import type {
   DevicePort,
   DmaSpan,
-  EngineDone,
   EngineHandle,
   IrqLine,
   RegisterStatus,
@@ -26,13 +25,13 @@ import {
   STS_WRITE_CLEARS,
 } from '../../hw/gna/registers.js';
 import { PAGE_SIZE } from '../../base/memory.js';
-import { COMMAND_WORDS, encode, resultWord, type Operation } from './command.js';
+import { COMMAND_WORDS, encode, resultWord } from './command.js';
 import { Cycles } from './cycles.js';
 import { parameterFault, ScoreFault } from './fault.js';
 import { Mmu } from './mmu.js';
+import { liesApart } from './parts.js';
 import { planGmm } from './plan/gmm.js';
 import { planLayer, type LayerPlan, type LayerSource } from './plan/plan.js';
-import { splitLayer } from './split.js';
 
 const STS = regs.STS.f;
 const CTRL = regs.CTRL.f;
@@ -64,8 +63,6 @@ export class GnaDevice implements VirtualDevice {
   readonly config: GnaConfig;
   readonly #port: DevicePort;
   readonly #engine: EngineHandle;
-  /** Takes one of two parts of large layers. */
-  readonly #second: EngineHandle;
   readonly #irq: IrqLine;
   readonly #mmu: Mmu;
   readonly #cycles: Cycles;
@@ -84,7 +81,6 @@ export class GnaDevice implements VirtualDevice {
     this.#port = port;
     this.config = config;
     this.#engine = port.engine('score');
-    this.#second = port.engine('score.1');
     this.#irq = port.irq(0);
     this.#mmu = new Mmu(port);
     this.#cycles = new Cycles(config);
@@ -170,10 +166,7 @@ export class GnaDevice implements VirtualDevice {
 
   /** Forgets the score. */
   #stop(): void {
-    if (this.#score !== undefined) {
-      this.#engine.abort();
-      this.#second.abort();
-    }
+    if (this.#score !== undefined) this.#engine.abort();
     this.#end();
   }
 
@@ -278,32 +271,16 @@ export class GnaDevice implements VirtualDevice {
 
   #submit(plan: LayerPlan): void {
     this.#spans = this.#mmu.mapAll(plan.operands, plan.values);
+    plan.values['apart'] = liesApart(plan) ? 1 : 0;
+    const words = encode(plan.operation, plan.values, this.#command);
     this.#cycles.add(plan);
-    const parts = splitLayer(plan);
-    let left = parts === undefined ? 1 : parts.length;
-    let saturated = false;
-    const done = (result: Int32Array): void => {
-      saturated ||= result[resultWord.saturated] !== 0;
-      if (--left === 0) this.#layerDone(saturated);
-    };
-    this.#execute(this.#engine, plan.operation, parts?.[0] ?? plan.values, done);
-    if (parts !== undefined) this.#execute(this.#second, plan.operation, parts[1], done);
-  }
-
-  #execute(
-    engine: EngineHandle,
-    operation: Operation,
-    values: Readonly<Record<string, number>>,
-    done: EngineDone,
-  ): void {
-    engine.submit(this.#command.subarray(0, encode(operation, values, this.#command)), done);
-  }
-
-  #layerDone(saturated: boolean): void {
-    this.#release();
-    if (saturated) this.#raise(STS.SATURATE.mask);
-    this.#score!.next++;
-    this.#run(() => this.#next());
+    this.#engine.submit(this.#command.subarray(0, words), (result) => {
+      const saturated = result[resultWord.saturated] !== 0;
+      this.#release();
+      if (saturated) this.#raise(STS.SATURATE.mask);
+      this.#score!.next++;
+      this.#run(() => this.#next());
+    });
   }
 
   #finish(score: Score): void {

@@ -5,6 +5,7 @@ import { AccelError } from '../../base/errors.js';
 import { gnaConfigs, type GnaGeneration } from '../../hw/gna/config.js';
 import { createGnaEngine, SCRATCH_BYTES } from './engine.js';
 import { GnaDevice } from './front.js';
+import { parallel } from './parts.js';
 
 export { GnaDevice } from './front.js';
 
@@ -23,4 +24,5 @@ export const gna: DeviceModel = {
   },
   engine: createGnaEngine,
   scratchBytes: () => SCRATCH_BYTES,
+  parallel,
 };
