@@ -5,8 +5,13 @@ import { readFileSync } from 'node:fs';
 import { compileModule, instantiate, sharedMemory } from '../src/base/wasm.js';
 import { encode, type Operation } from '../src/devices/gna/command.js';
 import { createGnaEngine, SCRATCH_BYTES } from '../src/devices/gna/engine.js';
+import type { EngineHandle } from '../src/bus/port.js';
+import { gna as gnaModel } from '../src/devices/gna/index.js';
+import { Dram } from '../src/machine/dram.js';
+import { loadKernels } from '../src/node/kernels.js';
+import { WorkerEngines } from '../src/node/worker-engines.js';
 import { readFigures, writeFigures } from './figures.js';
-import { bestCpu, print, type Row } from './harness.js';
+import { best, bestCpu, print, type Row } from './harness.js';
 
 const INPUT = 1 << 20;
 const WEIGHTS = 2 << 20;
@@ -425,5 +430,66 @@ export async function gna({ peer: peerFile, out }: GnaOptions): Promise<void> {
     });
   }
   print('GNA layers in the engine, one thread', rows);
+  await threads();
   if (out !== undefined) writeFigures(out, { name: 'accel', figures: rates });
+}
+
+/** Large layers in threads of the worker host, two against one. Wall time: what is won is waiting. */
+async function threads(): Promise<void> {
+  const kernels = loadKernels();
+  using one = new WorkerEngines(kernels, 1);
+  using two = new WorkerEngines(kernels, 2);
+  const dram = new Dram(64);
+  const start = (host: WorkerEngines, name: string): EngineHandle => {
+    const address = dram.allocate(SCRATCH_BYTES);
+    return host.start({ model: gnaModel, name, memory: dram, scratch: { address, bytes: SCRATCH_BYTES } });
+  };
+  const [single, double] = [start(one, 'bench/one'), start(two, 'bench/two')];
+  const layers = [
+    ...([2, 1] as const).map((weightBytes) =>
+      affine(`affine 2048x2048, int${8 * weightBytes} weights, batch 8`, {
+        groups: 8,
+        weightBytes,
+        reach: 2000,
+      }),
+    ),
+    conv('2D convolution 3x3 32->32 on 56x56, int16', {
+      width: 56,
+      height: 56,
+      depth: 32,
+      filters: 32,
+      kernel: [3, 3],
+      pad: 1,
+      elementBytes: 2,
+      reach: 200,
+    }),
+    gmm(1),
+  ];
+  // Operands all in memory of their own: zeros take as long as any where sums fit.
+  const base = dram.allocate(OUTPUT + (4 << 20));
+  const rows: Row[] = [];
+  for (const layer of layers) {
+    const fields: Record<string, number> = { ...layer.fields, apart: 1 };
+    for (const [field, value] of Object.entries(fields)) if (value >= INPUT) fields[field] = base + value;
+    const command = new Int32Array(64);
+    const words = command.subarray(0, encode(layer.operation, fields, command));
+    const run = (engine: EngineHandle) => (): Promise<void> =>
+      new Promise((resolve) => {
+        engine.submit(words, () => {
+          resolve();
+        });
+      });
+    const [theirs, ours] = [await best(run(single), 60), await best(run(double), 60)];
+    const rate = (ms: number): string => `${(layer.work / ms / 1e6).toFixed(2)} ${layer.unit}`;
+    const what = `${layer.what}, two threads`;
+    rows.push({
+      what,
+      ours: rate(ours),
+      peer: rate(theirs),
+      peerName: 'one',
+      ratio: theirs / ours,
+      aim: '> 1',
+    });
+  }
+  print('GNA layers in threads, wall time', rows);
 }
