@@ -89,6 +89,15 @@ const cases: Case[] = [
     layers: 4,
   },
   {
+    title: 'joins rows along an axis counted from the end',
+    shape: [1, 40],
+    build: (b, x, n) => {
+      const product = (kernels: number): Value =>
+        b.add('Gemm', [x, n.weights(b, [kernels, 40])], { transB: 1 });
+      return b.add('Concat', [product(5), product(11)], { axis: -1 });
+    },
+  },
+  {
     title: 'spreads a product over positions where a group of kernels does not fit',
     shape: [1, 128, 16, 16],
     build: (b, x, n) => {

@@ -8,7 +8,7 @@ import { halfToFloat } from '../../src/compiler/ir/evaluate/half.js';
 import { readModel, readTensor } from '../../src/compiler/onnx/proto.js';
 import { importTensor } from '../../src/compiler/onnx/tensor.js';
 import { needsShared, shared } from '../support/shared.js';
-import { readTarGz } from '../support/tar.js';
+import { readTarGz } from '../../src/node/input/tar.js';
 
 const archive = 'models/onnx-node/onnx-v1.19.0-node-all.tar.gz';
 

@@ -1,5 +1,6 @@
 // QLinearConv and QLinearMatMul as what they are: Conv and MatMul on quantised values.
 // Not an approximation: both define the result as exact sums, scaled once and rounded to even.
+import { bfloat16ToFloat, halfToFloat } from './evaluate/half.js';
 import type { Node, Quantization, Value } from './graph.js';
 
 /** The elements of input `index`, or undefined when they are not known (yet). */
@@ -7,7 +8,13 @@ export type Known = (index: number) => readonly number[] | undefined;
 
 /** Input elements that are known at compile time. */
 export function compileTime(node: Node): Known {
-  return (index) => node.inputs[index]?.data?.numbers();
+  return (index) => {
+    const value = node.inputs[index];
+    const numbers = value?.data?.numbers();
+    // Halves are held as bits.
+    if (value?.type === 'float16') return numbers?.map(halfToFloat);
+    return value?.type === 'bfloat16' ? numbers?.map(bfloat16ToFloat) : numbers;
+  };
 }
 
 function quantizationOf(known: Known, index: number, axis: number): Quantization | undefined {

@@ -135,8 +135,10 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
 
   program
     .command('verify')
-    .description('play golden vectors of a folder on the models, or the cases of a models.json')
-    .argument('<path>', 'folder of vectors, or models.json')
+    .description(
+      "play golden vectors of a folder on the models, ONNX's node tests, or the cases of a models.json",
+    )
+    .argument('<path>', 'folder of vectors or of node tests, or models.json')
     .addOption(device())
     .addOption(engines())
     .addOption(fallback())

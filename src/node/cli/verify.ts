@@ -1,4 +1,4 @@
-// accel verify: golden vectors on the models' registers or at the drivers' calls, loadables, or the cases of a models.json.
+// accel verify: golden vectors on the models' registers or at the drivers' calls, loadables, ONNX's node tests, or the cases of a models.json.
 // Not a test runner: it prints what held and what did not, by kind.
 import { existsSync, statSync } from 'node:fs';
 import { AccelError } from '../../base/errors.js';
@@ -7,6 +7,7 @@ import { columns } from './columns.js';
 import { LoadablePlayer } from './loadable-player.js';
 import { UsageError, type CommandIo } from './io.js';
 import { Progress } from './progress.js';
+import { isNodeCases, verifyNodeCases } from './verify-node-cases.js';
 import { verifyModels } from './verify-models.js';
 import {
   findVectors,
@@ -35,6 +36,7 @@ export async function verify(path: string, options: VerifyOptions, io: CommandIo
   if (!existsSync(path))
     throw new AccelError('ENOENT', { field: path, reason: 'there is no such file or folder' });
   if (statSync(path).isFile() && path.endsWith('models.json')) return verifyModels(path, options, io);
+  if (isNodeCases(path)) return verifyNodeCases(path, options, io);
   if (options.models !== undefined) throw new UsageError(`--models is for a models.json, ${path} is none`);
   const files = findVectors(path).filter(
     ({ board }) => options.device === undefined || board === options.device,

@@ -23,7 +23,7 @@ export function lowerConcat(lowering: Lowering, node: NodeOf<'Concat'>): void {
   const shape = shapeOf(out);
   const size = cubeShape(shape);
   if (size === undefined) throw nodeError(node, 'EOPNOTSUPP', 'the result is no cube: batch is 1');
-  const side = sides[size.axes.indexOf(node.attributes.axis)];
+  const side = sides[size.axes.indexOf(axisOf(node.attributes.axis, shape))];
   if (side === undefined) throw nodeError(node, 'EOPNOTSUPP', 'not along channels, lines or columns');
   const inputs = node.inputs.map((value, index) => {
     if (value === undefined || value.data !== undefined)
@@ -90,7 +90,7 @@ export function lowerSlice(lowering: Lowering, node: NodeOf<'Slice'>): void {
 }
 
 export function lowerSplit(lowering: Lowering, node: NodeOf<'Split'>): void {
-  const { axis } = node.attributes;
+  const axis = axisOf(node.attributes.axis, shapeOf(inputOf(node, 0)));
   let begin = 0;
   for (const out of node.outputs) {
     const start = shapeOf(out).map((_, i) => (i === axis ? begin : 0));
@@ -136,7 +136,7 @@ export function lowerGather(lowering: Lowering, node: NodeOf<'Gather'>): void {
   const indices = node.inputs[1]?.data?.numbers();
   if (indices === undefined || shapeOf(node.inputs[1]!).length !== 1)
     throw nodeError(node, 'EOPNOTSUPP', 'the indices are no known list');
-  if (size === undefined || size.axes[0] !== node.attributes.axis)
+  if (size === undefined || size.axes[0] !== axisOf(node.attributes.axis, shape))
     throw nodeError(node, 'EOPNOTSUPP', 'not along channels, or batch is not 1');
   const input = lowering.inCube(node, inputOf(node, 0));
   const { channels } = input.cube;
@@ -150,6 +150,11 @@ export function lowerGather(lowering: Lowering, node: NodeOf<'Gather'>): void {
     indices.map((index) => (index < 0 ? index + channels : index)),
   );
   result.finish();
+}
+
+/** Counted from the front. */
+function axisOf(axis: number, shape: readonly number[]): number {
+  return axis < 0 ? axis + shape.length : axis;
 }
 
 function extent(cube: CubeSize, side: Side): number {
