@@ -14,6 +14,7 @@ export * from './cdp';
 export * from './cdp-half';
 export * from './conv-features';
 export * from './conv-pixels';
+export * from './conv-expand';
 export * from './conv-pack';
 export * from './conv-panels';
 export * from './conv-dot';

@@ -45,6 +45,7 @@ function command(pdp = 0): Int32Array {
     ...{ kernelWidth: 3, kernelHeight: 3, kernelChannels: CHANNELS, kernels: CHANNELS },
     ...{ strideX: 1, strideY: 1, dilationX: 1, dilationY: 1, padLeft: 1, padTop: 1, padValue: 3 },
     ...{ weightAddress: WEIGHTS, weightBytes: 9 * CHANNELS * CHANNELS, jointRows: 1 },
+    ...{ weightBits: 0, weightSizes: 0, weightPacked: 0, weightPackedBytes: 0 },
     ...{ input: 0, precision: 0, nanToZero: 0, inputAtom: ATOM },
     ...{ atomicC: 64, atomicK: 32, atom: ATOM, cvt: 0, cvtOffset: 0, cvtScale: 1, cvtTruncate: 0 },
     ...{ mean: 0, mean0: 0, mean1: 0, mean2: 0, mean3: 0, clipTruncate: 0, outWidth: SIZE, outHeight: SIZE },
@@ -61,6 +62,7 @@ function command(pdp = 0): Int32Array {
       width: SIZE,
       height: SIZE,
       channels: CHANNELS,
+      batchStride: 0,
     },
     ...{ cvtOffset: 17, cvtScale: 3, cvtShift: 10 },
   });

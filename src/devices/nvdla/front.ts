@@ -248,6 +248,7 @@ export class NvdlaDevice implements VirtualDevice {
     plan.writer.word(0).word(conv.height);
     const sdp = planSdp(plan);
     if (conv.precision !== sdp.precision) throw new Refused('SDP and CACC differ in precision');
+    if (conv.batches !== sdp.batches) throw new Refused('SDP and CACC differ in batches');
     if (text(conv) !== text(sdp)) throw new Refused(`SDP expects ${text(sdp)}, CACC gives ${text(conv)}`);
     if (pdp) this.#planFlyingPdp(plan, sdp);
   }

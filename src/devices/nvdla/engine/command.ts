@@ -32,6 +32,8 @@ export const sdpLayout = {
   width: 'i',
   height: 'i',
   channels: 'i',
+  /** From one result cube of a batch to the next. */
+  batchStride: 'i',
   cvtOffset: 'i',
   cvtScale: 'i',
   cvtShift: 'i',

@@ -2,6 +2,17 @@
 // Not those of SDP, PDP and CDP: kernels.ts.
 
 export interface ConvKernels {
+  convExpand(
+    bits: number,
+    sizes: number,
+    packed: number,
+    packedBytes: number,
+    dst: number,
+    kernels: number,
+    elements: number,
+    atomicK: number,
+    bytes: number,
+  ): number;
   convFill(dst: number, value: number, count: number): void;
   convFeatures(
     src: number,

@@ -51,9 +51,14 @@ export const convLayout = {
   padTop: 'i',
   /** What a position outside the cube holds, after conversion; for int8 the low byte counts. */
   padValue: 'i',
-  /** Packed as in fact sheet section 3.3, uncompressed. */
+  /** Packed as in fact sheet section 3.3, uncompressed; compressed ones are expanded to here first. */
   weightAddress: 'u',
   weightBytes: 'i',
+  /** Compressed weights (fact sheet section 2.11): a bit per element, bytes kept per kernel group, what is kept. 0: none. */
+  weightBits: 'u',
+  weightSizes: 'u',
+  weightPacked: 'u',
+  weightPackedBytes: 'i',
   /** Kernel rows joined into one operation: 1, 2 or 4 (2 to the power of POST_Y_EXTENSION). 1 for features. */
   jointRows: 'i',
   /** Of the configuration, for the precision: channels of a weight block, kernels of a group, results side by side. */

@@ -334,6 +334,27 @@ export class ConvLayer {
 }
 
 /**
+ * Compressed weights to where the layer takes them from; nothing for others.
+ * @throws AccelError EINVAL when a kernel group's size is not what its bits say: hardware would wait for weights for ever
+ */
+export function expandWeights(kernels: ConvKernels, params: ConvParams): void {
+  if (params.weightBits === 0) return;
+  const group = kernels.convExpand(
+    params.weightBits,
+    params.weightSizes,
+    params.weightPacked,
+    params.weightPackedBytes,
+    params.weightAddress,
+    params.kernels,
+    params.kernelHeight * params.kernelWidth * params.kernelChannels,
+    params.atomicK,
+    params.precision === precision.int8 ? 1 : 2,
+  );
+  if (group >= 0)
+    throw new AccelError('EINVAL', { field: 'WGS', reason: `group ${group} is not the size its bits say` });
+}
+
+/**
  * Packs the kernels of a layer into `scratch`, once; bands then only compute.
  * @throws AccelError EINVAL, EOPNOTSUPP with the field at fault; ENOMEM when scratch does not hold one block
  */

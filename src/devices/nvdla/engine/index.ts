@@ -18,7 +18,7 @@ import {
   type Cube,
 } from './command.js';
 import type { ConvKernels } from './conv-kernels.js';
-import { CONV_SCRATCH, prepareConv } from './conv.js';
+import { CONV_SCRATCH, expandWeights, prepareConv } from './conv.js';
 import { convLayout } from './conv-params.js';
 import type { ProcessorKernels } from './kernels.js';
 import { LUT_BYTES } from './lut.js';
@@ -86,6 +86,7 @@ export function engine(context: EngineContext): Engine {
     const params = command.block(convLayout);
     let layer;
     try {
+      expandWeights(convKernels, params);
       layer = prepareConv(convKernels, params, convScratch);
     } catch (error) {
       if (!(error instanceof AccelError)) throw error;
@@ -101,14 +102,18 @@ export function engine(context: EngineContext): Engine {
     // One row at least: a row that does not fit the band has a buffer of its own.
     const rows = own === 0 ? Math.max(1, Math.floor(BAND_TARGET / layer.outRowBytes)) : 1;
     const { kernels: live } = params;
-    const path = new SdpPath(kernels, scratch + place.sdp, program);
     const line = width * atom * 4;
-    for (let y = first; y < last; y += rows) {
-      const end = Math.min(y + rows, last);
-      result[resultWord.saturated] += layer.run(y, end, band);
-      path.rows({ address: band, line, surface: (end - y) * line, bytes: 4, kernels: live }, y, end);
+    for (let batch = 0; batch < params.batches; batch++) {
+      const at = program.destination.address + batch * program.sdp.batchStride;
+      const destination = { ...program.destination, address: at };
+      const path = new SdpPath(kernels, scratch + place.sdp, { ...program, destination });
+      for (let y = first; y < last; y += rows) {
+        const end = Math.min(y + rows, last);
+        result[resultWord.saturated] += layer.run(y, end, band, batch);
+        path.rows({ address: band, line, surface: (end - y) * line, bytes: 4, kernels: live }, y, end);
+      }
+      result[resultWord.unequal] |= path.unequal;
     }
-    result[resultWord.unequal] = path.unequal;
     if (pdp) runPdp(command, program.destination);
   }
 

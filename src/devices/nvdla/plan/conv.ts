@@ -11,17 +11,20 @@ export interface ConvShape {
   readonly atom: number;
   /** 0 int8, 1 int16, 2 fp16. */
   readonly precision: number;
+  /** Cubes of this shape. */
+  readonly batches: number;
 }
 
 /** Writes the layer's block. Returns the shape of its output. */
 export function planConv(plan: Plan): ConvShape {
   checkModes(plan);
   const shape = outputShape(plan);
-  const params = readParams(plan, shape);
-  checkBuffer(plan, params);
+  const read = readParams(plan, shape);
+  checkBuffer(plan, read);
+  const params = { ...read, ...mapWeights(plan, read) };
   checkConv(params);
-  plan.writer.block(convLayout, { ...params, ...mapOperands(plan, params) });
-  return shape;
+  plan.writer.block(convLayout, { ...params, ...mapInput(plan, params) });
+  return { ...shape, batches: params.batches };
 }
 
 function checkModes(plan: Plan): void {
@@ -38,13 +41,25 @@ function checkModes(plan: Plan): void {
   if (CDMA.get('D_MISC_CFG', 'DATA_REUSE') !== 0 || CDMA.get('D_MISC_CFG', 'WEIGHT_REUSE') !== 0) {
     throw new Refused('CDMA: operands left in the buffer by an earlier layer are not modelled');
   }
-  if (CDMA.get('D_WEIGHT_FORMAT', 'WEIGHT_FORMAT') !== 0)
-    throw new Refused('CDMA: compressed weights are not modelled');
-  if (CDMA.get('D_BATCH_NUMBER', 'BATCHES') !== 0) throw new Refused('CDMA: batches are not modelled');
+  const compressed = CDMA.get('D_WEIGHT_FORMAT', 'WEIGHT_FORMAT');
+  if (compressed !== 0 && !plan.config.weightCompression)
+    throw new Refused(`CDMA: ${plan.config.name} has no weight decompression`);
+  if (CSC.get('D_WEIGHT_FORMAT', 'WEIGHT_FORMAT') !== compressed)
+    throw new Refused('CDMA and CSC differ in the format of weights');
+  const batches = CDMA.get('D_BATCH_NUMBER', 'BATCHES') + 1;
+  if (
+    CSC.get('D_BATCH_NUMBER', 'BATCHES') + 1 !== batches ||
+    CACC.get('D_BATCH_NUMBER', 'BATCHES') + 1 !== batches
+  )
+    throw new Refused('CDMA, CSC and CACC differ in batches');
+  if (batches > plan.config.maxBatch)
+    throw new Refused(`CDMA: ${batches} cubes at once, ${plan.config.name} takes ${plan.config.maxBatch}`);
+  if (batches > 1 && CDMA.get('D_DATAIN_FORMAT', 'DATAIN_FORMAT') !== 0)
+    throw new Refused('CDMA: batches are for feature cubes');
 }
 
 /** CSC, CACC and SDP must agree on what comes out. */
-function outputShape(plan: Plan): ConvShape {
+function outputShape(plan: Plan): Omit<ConvShape, 'batches'> {
   const { CSC, CACC } = plan.units;
   const csc = {
     width: CSC.get('D_DATAOUT_SIZE_0', 'DATAOUT_WIDTH') + 1,
@@ -69,7 +84,7 @@ export function text(shape: Pick<ConvShape, 'width' | 'height' | 'channels'>): s
   return `${shape.width}x${shape.height}x${shape.channels}`;
 }
 
-function readParams(plan: Plan, out: ConvShape): ConvParams {
+function readParams(plan: Plan, out: Omit<ConvShape, 'batches'>): ConvParams {
   const { CDMA, CSC, CACC } = plan.units;
   const { config } = plan;
   const { precision, atom } = out;
@@ -87,11 +102,11 @@ function readParams(plan: Plan, out: ConvShape): ConvParams {
     lineStride: CDMA.word(CDMA.table.D_LINE_STRIDE),
     lineStride1: CDMA.word(CDMA.table.D_LINE_UV_STRIDE),
     surfaceStride: CDMA.word(CDMA.table.D_SURF_STRIDE),
-    batchStride: 0,
+    batchStride: CDMA.word(CDMA.table.D_BATCH_STRIDE),
     width: CDMA.get('D_DATAIN_SIZE_0', 'DATAIN_WIDTH') + 1,
     height: CDMA.get('D_DATAIN_SIZE_0', 'DATAIN_HEIGHT') + 1,
     channels: CDMA.get('D_DATAIN_SIZE_1', 'DATAIN_CHANNEL') + 1,
-    batches: 1,
+    batches: CDMA.get('D_BATCH_NUMBER', 'BATCHES') + 1,
     kernelWidth: CSC.get('D_WEIGHT_SIZE_EXT_0', 'WEIGHT_WIDTH_EXT') + 1,
     kernelHeight: CSC.get('D_WEIGHT_SIZE_EXT_0', 'WEIGHT_HEIGHT_EXT') + 1,
     kernelChannels: CSC.get('D_WEIGHT_SIZE_EXT_1', 'WEIGHT_CHANNEL_EXT') + 1,
@@ -105,6 +120,10 @@ function readParams(plan: Plan, out: ConvShape): ConvParams {
     padValue: CSC.signed('D_ZERO_PADDING_VALUE', 'PAD_VALUE'),
     weightAddress: 0,
     weightBytes: CDMA.word(CDMA.table.D_WEIGHT_BYTES),
+    weightBits: 0,
+    weightSizes: 0,
+    weightPacked: 0,
+    weightPackedBytes: 0,
     jointRows: 1 << CSC.get('D_POST_Y_EXTENSION', 'Y_EXTENSION'),
     atomicC: config.atomicC,
     // A cell computes two kernels of int8, or one of 16 bits.
@@ -138,8 +157,11 @@ function checkBuffer(plan: Plan, params: ConvParams): void {
   ) {
     throw new Refused('CDMA and CSC divide the convolution buffer differently');
   }
-  if (dataBanks + weightBanks > banks) {
-    throw new Refused(`CDMA: ${dataBanks} data and ${weightBanks} weight banks, there are ${banks}`);
+  // The masks of compressed weights have the last bank.
+  const compressed = CDMA.get('D_WEIGHT_FORMAT', 'WEIGHT_FORMAT') !== 0;
+  const free = banks - (compressed ? 1 : 0);
+  if (dataBanks + weightBanks > free) {
+    throw new Refused(`CDMA: ${dataBanks} data and ${weightBanks} weight banks, there are ${free}`);
   }
   const { kernelWidth, kernelHeight, kernelChannels, kernels } = params;
   const bank = entriesPerBank * bytesPerEntry;
@@ -149,36 +171,58 @@ function checkBuffer(plan: Plan, params: ConvParams): void {
   const elements = plan.elements(params.precision);
   const pixel =
     bytes * (params.image === 0 ? Math.ceil(params.channels / elements) * elements : params.channels);
-  if (lines * params.width * pixel > dataBanks * bank) {
-    throw new Refused(
-      `CDMA: ${lines} lines of ${params.width * pixel} bytes do not fit ${dataBanks} data banks`,
-    );
+  const line = params.width * pixel * params.batches;
+  if (lines * line > dataBanks * bank) {
+    throw new Refused(`CDMA: ${lines} lines of ${line} bytes do not fit ${dataBanks} data banks`);
   }
   const group = Math.min(kernels, params.atomicK) * kernelWidth * kernelHeight * kernelChannels * bytes;
-  if (group > weightBanks * bank) {
+  if (!compressed && group > weightBanks * bank) {
     throw new Refused(`CDMA: a kernel group of ${group} bytes does not fit ${weightBanks} weight banks`);
   }
 }
 
-function mapOperands(plan: Plan, params: ConvParams): Partial<ConvParams> {
+/** The weights, or what they are expanded from and room for the result. */
+function mapWeights(plan: Plan, params: ConvParams): Partial<ConvParams> {
+  const { CDMA } = plan.units;
+  const { table } = CDMA;
+  const ram = CDMA.get('D_WEIGHT_RAM_TYPE', 'WEIGHT_RAM_TYPE');
+  const { weightBytes, kernels } = params;
+  const map = (high: number, low: number, bytes: number): number =>
+    plan.map(address(high, low), bytes, 'read', ram);
+  const weights = map(CDMA.word(table.D_WEIGHT_ADDR_HIGH), CDMA.word(table.D_WEIGHT_ADDR_LOW), weightBytes);
+  if (CDMA.get('D_WEIGHT_FORMAT', 'WEIGHT_FORMAT') === 0) return { weightAddress: weights };
+  const elements = kernels * params.kernelHeight * params.kernelWidth * params.kernelChannels;
+  const bits = CDMA.word(table.D_WMB_BYTES);
+  if (bits * 8 < elements) throw new Refused(`CDMA: ${bits} bytes of mask for ${elements} weights`);
+  const bytes = elements * (params.precision === 0 ? 1 : 2);
+  const groups = Math.ceil(kernels / params.atomicK);
+  return {
+    weightAddress: plan.buffer(bytes),
+    weightBytes: bytes,
+    weightBits: map(CDMA.word(table.D_WMB_ADDR_HIGH), CDMA.word(table.D_WMB_ADDR_LOW), bits),
+    weightSizes: map(CDMA.word(table.D_WGS_ADDR_HIGH), CDMA.word(table.D_WGS_ADDR_LOW), groups * 4),
+    weightPacked: weights,
+    weightPackedBytes: weightBytes,
+  };
+}
+
+function mapInput(plan: Plan, params: ConvParams): Partial<ConvParams> {
   const { CDMA } = plan.units;
   const { table } = CDMA;
   const input = address(CDMA.word(table.D_DAIN_ADDR_HIGH_0), CDMA.word(table.D_DAIN_ADDR_LOW_0));
-  const weights = address(CDMA.word(table.D_WEIGHT_ADDR_HIGH), CDMA.word(table.D_WEIGHT_ADDR_LOW));
   const { width, height, channels, lineStride, lineStride1, surfaceStride, pixelOffset } = params;
   const ram = CDMA.get('D_DAIN_RAM_TYPE', 'DATAIN_RAM_TYPE');
-  const weightRam = CDMA.get('D_WEIGHT_RAM_TYPE', 'WEIGHT_RAM_TYPE');
-  const weightAddress = plan.map(weights, params.weightBytes, 'read', weightRam);
   if (params.image === 0) {
     const surfaces = Math.ceil(channels / params.inputAtom);
-    const shape = { width, height, surfaces, pixel: plan.config.atom };
-    const { address: inputAddress } = plan.cube(input, shape, lineStride, surfaceStride, 'read', ram);
-    return { inputAddress, weightAddress };
+    const line = width * plan.config.atom;
+    const cubes = (params.batches - 1) * params.batchStride;
+    const bytes = cubes + (surfaces - 1) * surfaceStride + (height - 1) * lineStride + line;
+    return { inputAddress: plan.map(input, bytes, 'read', ram) };
   }
   const layout = pixelLayout(params.pixelFormat);
   const pixels = pixelOffset + width;
   const inputAddress = plan.map(input, (height - 1) * lineStride + pixels * layout.pixelBytes, 'read', ram);
-  if (layout.planes === 1) return { inputAddress, weightAddress };
+  if (layout.planes === 1) return { inputAddress };
   const second = address(CDMA.word(table.D_DAIN_ADDR_HIGH_1), CDMA.word(table.D_DAIN_ADDR_LOW_1));
   // U and V alternate in the second plane.
   const inputAddress1 = plan.map(
@@ -187,5 +231,5 @@ function mapOperands(plan: Plan, params: ConvParams): Partial<ConvParams> {
     'read',
     ram,
   );
-  return { inputAddress, inputAddress1, weightAddress };
+  return { inputAddress, inputAddress1 };
 }

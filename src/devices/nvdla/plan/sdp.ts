@@ -45,6 +45,8 @@ export interface SdpShape {
   /** 0 int8, 1 int16, 2 fp16: of the arithmetic, and what comes out. */
   readonly precision: number;
   readonly output: number;
+  /** Cubes of this shape, one after the other from CACC. */
+  readonly batches: number;
 }
 
 /** Writes the SDP blocks: values, three stages, table, destination. Returns shape and destination. */
@@ -53,7 +55,8 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
   const { source, precision, output } = precisionsOf(plan);
   const atom = plan.elements(precision);
   if (SDP.get('D_FEATURE_MODE_CFG', 'WINOGRAD') !== 0) throw new Refused('SDP: Winograd is not modelled');
-  if (SDP.get('D_FEATURE_MODE_CFG', 'BATCH_NUMBER') !== 0) throw new Refused('SDP: batches are not modelled');
+  const batches = SDP.get('D_FEATURE_MODE_CFG', 'BATCH_NUMBER') + 1;
+  const batchStride = batches === 1 ? 0 : SDP.word(SDP.table.D_DST_BATCH_STRIDE);
   const width = SDP.get('D_DATA_CUBE_WIDTH', 'WIDTH') + 1;
   const height = SDP.get('D_DATA_CUBE_HEIGHT', 'HEIGHT') + 1;
   const channels = SDP.get('D_DATA_CUBE_CHANNEL', 'CHANNEL') + 1;
@@ -67,17 +70,21 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
   let destination: Cube;
   // Compare mode writes nothing: the result is D_STATUS.
   const compares = stages[2].algo === EW_EQUAL && stages[2].enabled !== 0;
+  if (feedsPdp(plan.units) && batches > 1) throw new Refused('SDP hands no batches to PDP');
   if (feedsPdp(plan.units) || compares) {
     destination = { address: plan.buffer(surfaces * height * line), line, surface: height * line };
   } else {
-    destination = plan.cube(
-      address(SDP.word(SDP.table.D_DST_BASE_ADDR_HIGH), SDP.word(SDP.table.D_DST_BASE_ADDR_LOW)),
-      { width, height, surfaces, pixel: plan.config.atom },
-      SDP.word(SDP.table.D_DST_LINE_STRIDE),
-      SDP.word(SDP.table.D_DST_SURFACE_STRIDE),
-      'write',
-      SDP.get('D_DST_DMA_CFG', 'DST_RAM_TYPE'),
-    );
+    const base = address(SDP.word(SDP.table.D_DST_BASE_ADDR_HIGH), SDP.word(SDP.table.D_DST_BASE_ADDR_LOW));
+    const strides = {
+      line: SDP.word(SDP.table.D_DST_LINE_STRIDE),
+      surface: SDP.word(SDP.table.D_DST_SURFACE_STRIDE),
+    };
+    const last = (surfaces - 1) * strides.surface + (height - 1) * strides.line + line;
+    const ram = SDP.get('D_DST_DMA_CFG', 'DST_RAM_TYPE');
+    destination = {
+      address: plan.map(base, (batches - 1) * batchStride + last, 'write', ram),
+      ...strides,
+    };
   }
   plan.writer.block(sdpLayout, {
     atom,
@@ -88,6 +95,7 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
     width,
     height,
     channels,
+    batchStride,
     cvtOffset: SDP.signed('D_CVT_OFFSET', 'CVT_OFFSET'),
     cvtScale: SDP.signed('D_CVT_SCALE', 'CVT_SCALE'),
     cvtShift: SDP.get('D_CVT_SHIFT', 'CVT_SHIFT'),
@@ -95,7 +103,7 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
   for (const stage of stages) plan.writer.optional(stageLayout, stage, noStage);
   plan.writer.optional(lutLayout, stages[2].lut === 0 ? noLut : sdpLut(plan), noLut);
   plan.writer.block(cubeLayout, destination);
-  return { width, height, channels, precision, output, destination };
+  return { width, height, channels, precision, output, batches, destination };
 }
 
 /** What is read, computed and written. Refuses combinations that lead to no packing of atoms. */
@@ -120,6 +128,7 @@ function precisionsOf(plan: Plan): { source: number; precision: number; output: 
 export function planSdpSource(plan: Plan, sdp: SdpShape): Cube {
   const { SDP_RDMA } = plan.units;
   const mode = 'D_FEATURE_MODE_CFG';
+  if (sdp.batches > 1) throw new Refused('SDP: batches come from CACC, not from memory');
   if (SDP_RDMA.get(mode, 'FLYING_MODE') !== 0) throw new Refused('SDP_RDMA is on the fly, SDP is not');
   const precision = plan.precision('SDP_RDMA', SDP_RDMA.get(mode, 'IN_PRECISION'));
   checkShape(plan, sdp);
