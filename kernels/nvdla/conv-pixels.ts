@@ -31,6 +31,24 @@ export function convElement16(src: usize, step: usize, channels: i32, dst: usize
   }
 }
 
+/** As convElement, `bits` bits from bit `low` on of 32-bit words, as the high bits of 16. */
+export function convElement10(
+  src: usize,
+  step: usize,
+  low: i32,
+  bits: i32,
+  channels: i32,
+  dst: usize,
+  count: i32,
+): void {
+  const pixel = <usize>channels << 1;
+  for (let x: i32 = 0; x < count; x++) {
+    store<u16>(dst, ((load<u32>(src) >> low) << (32 - bits)) >> 16);
+    src += step;
+    dst += pixel;
+  }
+}
+
 /**
  * Pixels of packed bytes, `elements` (1 or 4) each, through the converter to int16, the first `channels` (1, 3 or 4) of each
  * kept: 16 bytes at a time, so a rest of up to 15 bytes is left. Needs |x - offset| * |scale| < 2^30. Returns the pixels

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { compileModule, instantiate, sharedMemory } from '../../src/base/wasm.js';
-import { pixelLayout, type ConvParams } from '../../src/devices/nvdla/engine/conv-params.js';
+import type { ConvParams } from '../../src/devices/nvdla/engine/conv-params.js';
+import { pixelLayout } from '../../src/devices/nvdla/engine/pixels.js';
 import type { ConvKernels } from '../../src/devices/nvdla/engine/conv-kernels.js';
 import { prepareConv } from '../../src/devices/nvdla/engine/conv.js';
 import { configs } from '../../src/hw/nvdla/config.js';
@@ -36,6 +37,7 @@ const plain: ConvParams = {
   pixelSigned: 0,
   inputAddress: INPUT,
   inputAddress1: INPUT1,
+  pixelOffset1: 0,
   lineStride: 0,
   lineStride1: 0,
   surfaceStride: 0,
@@ -88,7 +90,7 @@ function layer(values: Partial<ConvParams>, right = 0, bottom = 0, gap = 0): Con
   const pixelBytes = p.image ? pixelLayout(p.pixelFormat).pixelBytes : p.atom;
   p.inputAtom = p.atom;
   p.lineStride = (p.width + p.pixelOffset) * pixelBytes + gap * p.atom;
-  p.lineStride1 = 2 * (p.width + p.pixelOffset) + gap * p.atom;
+  p.lineStride1 = 4 * (p.width + p.pixelOffset) + gap * p.atom;
   p.surfaceStride = p.lineStride * p.height + gap * p.atom;
   p.batchStride = p.surfaceStride * Math.ceil(p.channels / p.atom) + gap * p.atom;
   p.weightBytes = p.kernels * p.kernelHeight * p.kernelWidth * p.kernelChannels;
@@ -113,11 +115,19 @@ function element(p: ConvParams, batch: number, y: number, x: number, c: number):
   if (p.image) {
     const pixel = pixelLayout(p.pixelFormat);
     const column = x + p.pixelOffset;
+    const pair = 2 * pixel.elementBytes;
     if (pixel.planes === 2 && c > 0)
-      address = p.inputAddress1 + batch * p.batchStride + y * p.lineStride1 + column * 2;
+      address = p.inputAddress1 + y * p.lineStride1 + (x + p.pixelOffset1) * pair;
     else address += y * p.lineStride + column * pixel.pixelBytes;
     raw = bytes[address + pixel.order[c]];
-    if (p.pixelSigned || !p.cvt) raw = int8(raw);
+    if (pixel.bits !== undefined) {
+      const view = new DataView(bytes.buffer, address, 4).getUint32(0, true);
+      const width = c === 3 ? 2 : 10;
+      raw = ((view >>> pixel.bits[c]!) % 2 ** width) * 2 ** (16 - width);
+    } else if (pixel.elementBytes === 2) raw += bytes[address + pixel.order[c] + 1]! * 256;
+    if (pixel.elementBytes === 2) {
+      if (p.pixelSigned) raw = (raw << 16) >> 16;
+    } else if (p.pixelSigned || !p.cvt) raw = int8(raw);
   } else {
     address += Math.floor(c / p.atom) * p.surfaceStride + y * p.lineStride + x * p.atom + (c % p.atom);
     raw = int8(bytes[address]);
@@ -269,8 +279,8 @@ describe('NVDLA convolution', () => {
     );
   });
 
-  it('computes image layers of every 8-bit format, joint rows included', () => {
-    const formats = [0, 12, 13, 14, 15, 16, 17, 18, 19, 26, 27, 28, 29];
+  it('computes image layers of every integer format, joint rows included', () => {
+    const formats = Array.from({ length: 36 }, (_, format) => format).filter((n) => !pixelLayout(n).float);
     const shape = fc.record({
       pixelFormat: fc.constantFrom(...formats),
       pixelOffset: int(0, 7),
@@ -298,13 +308,18 @@ describe('NVDLA convolution', () => {
         how,
         fc.tuple(int(1, 5), int(0, 3), int(0, 3), int(1, 5), int(1, 1e6)),
         (atom, values, convert, filling, [kernelColumns, right, bottom, band, seed]) => {
-          const { elements } = pixelLayout(values.pixelFormat);
+          const { elements, elementBytes } = pixelLayout(values.pixelFormat);
           const channels = elements === 4 && seed % 2 === 0 ? 3 : elements;
+          const wide = elementBytes === 2;
           const p = layer(
             {
               ...atom,
               ...values,
               ...convert,
+              // Elements of 16 bits come to int8 by conversion only.
+              cvt: wide ? 1 : convert.cvt,
+              input: wide ? 1 : 0,
+              pixelOffset1: values.pixelOffset % 4,
               image: 1,
               channels,
               kernelChannels: kernelColumns * channels,
@@ -358,11 +373,11 @@ describe('NVDLA convolution', () => {
     });
   });
 
-  it('refuses pixel formats of 10 bits and of several elements of 16 by number', () => {
+  it('refuses pixel formats of another precision than the input, and numbers that are none', () => {
     const p = layer({ image: 1 });
     assert.throws(() => prepareConv(kernels, { ...p, pixelFormat: 6 }, SCRATCH), {
-      code: 'EOPNOTSUPP',
-      field: 'PIXEL_FORMAT',
+      code: 'EINVAL',
+      field: 'input',
     });
     assert.throws(() => prepareConv(kernels, { ...p, pixelFormat: 63 }, SCRATCH), { code: 'EINVAL' });
   });

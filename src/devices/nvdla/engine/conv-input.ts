@@ -1,7 +1,8 @@
 // The input side of a convolution (CDMA): feature lines and image lines to rows of 16-bit pixels, padded and converted.
 // Not products: conv.ts decides which rows and columns a block of outputs needs. Fact sheet sections 2.1, 3.1, 3.5.
 import type { ConvKernels } from './conv-kernels.js';
-import { pixelLayout, precision, type ConvParams, type PixelLayout } from './conv-params.js';
+import { precision, type ConvParams } from './conv-params.js';
+import { packedBits, pixelLayout, type PixelLayout } from './pixels.js';
 
 const TABLE_BYTES = 512;
 
@@ -137,7 +138,7 @@ export class ConvInput {
     if (elementBytes === 1) return 0;
     const half = input === precision.fp16;
     if (half ? nanToZero === 0 : cvt === 0) return 0;
-    const signed = image === 0 || this.#pixel!.signed || this.#params.pixelSigned !== 0;
+    const signed = image === 0 || this.#params.pixelSigned !== 0;
     const at = this.#tables + 4 * TABLE_BYTES;
     this.#kernels.convConverter(
       at,
@@ -160,16 +161,29 @@ export class ConvInput {
     const params = this.#params;
     const { channels } = params;
     const at = params.pixelOffset + x;
+    const at1 = params.pixelOffset1 + x;
     const base = params.inputAddress + batch * params.batchStride + y * params.lineStride;
     const base1 = params.inputAddress1 + batch * params.batchStride + y * params.lineStride1;
     const done = this.#order < 0 ? 0 : this.#convertPixels(base + at * pixel.pixelBytes, to, count);
     for (let element = 0; element < channels && done < count; element++) {
       const second = pixel.planes === 2 && element > 0;
       const bytes = second ? 2 * pixel.elementBytes : pixel.pixelBytes;
-      const source = (second ? base1 : base) + (at + done * this.#everyX) * bytes + pixel.order[element];
+      const first = second ? base1 + at1 * bytes : base + at * bytes;
+      const source = first + done * this.#everyX * bytes + pixel.order[element];
       const target = to + (done * channels + element) * 2;
       const step = this.#everyX * bytes;
-      if (pixel.elementBytes === 2) this.#kernels.convElement16(source, step, channels, target, count - done);
+      if (pixel.bits !== undefined)
+        this.#kernels.convElement10(
+          source,
+          step,
+          pixel.bits[element],
+          packedBits(element),
+          channels,
+          target,
+          count - done,
+        );
+      else if (pixel.elementBytes === 2)
+        this.#kernels.convElement16(source, step, channels, target, count - done);
       else this.#kernels.convElement(source, step, this.#table(element), channels, target, count - done);
     }
     if (this.#converter !== 0) this.#kernels.convConvert(to, count * channels, this.#converter, channels);

@@ -2,6 +2,15 @@
 // Not those of SDP, PDP and CDP: kernels.ts.
 
 export interface ConvKernels {
+  convElement10(
+    src: number,
+    step: number,
+    low: number,
+    bits: number,
+    channels: number,
+    dst: number,
+    count: number,
+  ): void;
   convExpand(
     bits: number,
     sizes: number,

@@ -1,6 +1,7 @@
 // One convolution layer as the data path takes it: cubes, kernels, padding, conversion, as plain numbers.
 // Not registers: minus-one encodings are gone, addresses are DRAM offsets. Fact sheet sections 2.1, 2.2, 3.
 import { AccelError } from '../../../base/errors.js';
+import { pixelLayout } from './pixels.js';
 
 /** Values of the precision fields. */
 export const precision = { int8: 0, int16: 1, fp16: 2 } as const;
@@ -22,8 +23,9 @@ export const convLayout = {
   nanToZero: 'i',
   /** First byte of the cube or image. */
   inputAddress: 'u',
-  /** Second plane (U and V) of semi-planar images. */
+  /** Second plane (U and V) of semi-planar images, and what PIXEL_X_OFFSET comes to there. */
   inputAddress1: 'u',
+  pixelOffset1: 'i',
   /** Bytes from a line to the next; of the second plane; from a surface to the next; from an input cube to the next. */
   lineStride: 'i',
   lineStride1: 'i',
@@ -93,62 +95,6 @@ export interface ConvScratch {
   readonly bytes: number;
 }
 
-/** How the elements of a pixel lie in memory. */
-export interface PixelLayout {
-  /** Elements of a pixel: the channels of the input. */
-  readonly elements: number;
-  /** Bytes of a pixel in the first plane. */
-  readonly pixelBytes: number;
-  /** Byte offset in the pixel of elements R, G, B, A (Y, U, V, A). Semi-planar: U and V in the second plane's pair. */
-  readonly order: readonly number[];
-  readonly planes: 1 | 2;
-  readonly elementBytes: 1 | 2;
-  /** The format's elements are signed without PIXEL_SIGN_OVERRIDE. */
-  readonly signed: boolean;
-}
-
-const byte = { elementBytes: 1, signed: false } as const;
-const packed = (...order: number[]): PixelLayout => ({
-  ...byte,
-  elements: 4,
-  pixelBytes: 4,
-  order,
-  planes: 1,
-});
-const word = { elements: 1, pixelBytes: 2, order: [0], planes: 1, elementBytes: 2 } as const;
-
-/** The modelled formats by PIXEL_FORMAT. Fact sheet section 3.5. */
-const layouts: Readonly<Record<number, PixelLayout>> = {
-  0: { ...byte, elements: 1, pixelBytes: 1, order: [0], planes: 1 },
-  3: { ...word, signed: false },
-  4: { ...word, signed: true },
-  5: { ...word, signed: true },
-  12: packed(0, 1, 2, 3),
-  13: packed(2, 1, 0, 3),
-  14: packed(1, 2, 3, 0),
-  15: packed(3, 2, 1, 0),
-  16: packed(0, 1, 2, 3),
-  17: packed(2, 1, 0, 3),
-  18: packed(1, 2, 3, 0),
-  19: packed(3, 2, 1, 0),
-  26: packed(2, 1, 0, 3),
-  27: packed(1, 2, 3, 0),
-  28: { ...byte, elements: 3, pixelBytes: 1, order: [0, 1, 0], planes: 2 },
-  29: { ...byte, elements: 3, pixelBytes: 1, order: [0, 0, 1], planes: 2 },
-};
-
-/** @throws AccelError EOPNOTSUPP for formats of 10 bits or of several elements of 16, EINVAL for numbers that are none */
-export function pixelLayout(format: number): PixelLayout {
-  const layout = layouts[format];
-  if (layout !== undefined) return layout;
-  if (!Number.isInteger(format) || format < 0 || format > 35)
-    throw new AccelError('EINVAL', { field: 'PIXEL_FORMAT', reason: `${format} is no pixel format` });
-  throw new AccelError('EOPNOTSUPP', {
-    field: 'PIXEL_FORMAT',
-    reason: `format ${format} is not modelled; modelled are ${Object.keys(layouts).join(', ')}`,
-  });
-}
-
 const names = ['int8', 'int16', 'fp16'];
 
 function refuse(field: string, reason: string): never {
@@ -180,7 +126,10 @@ export function checkConv(params: ConvParams): void {
     if (!(params[field] > 0)) refuse(field, `${params[field]}, must be at least 1`);
   const { image, channels, kernelChannels, jointRows } = params;
   if (image !== 0) {
-    const { elements } = pixelLayout(params.pixelFormat);
+    const { elements, elementBytes, float } = pixelLayout(params.pixelFormat);
+    const own = float ? precision.fp16 : elementBytes === 2 ? precision.int16 : precision.int8;
+    if (own !== params.input)
+      refuse('input', `${names[params.input]}, pixel format ${params.pixelFormat} is ${names[own]}`);
     if (channels > elements)
       refuse('channels', `${channels}, pixel format ${params.pixelFormat} has ${elements}`);
     if (params.kernelWidth !== 1) refuse('kernelWidth', `${params.kernelWidth}, must be 1 for images`);

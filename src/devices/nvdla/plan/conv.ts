@@ -1,6 +1,7 @@
 // Reads the convolution pipe's registers (CDMA, CSC, CMAC, CACC) into one layer. Fact sheet sections 1.5, 2.1, 2.2, 3.
 // Not the numerics: engine/conv.ts. Not a fetch: the convolution buffer's contents are not kept between layers.
-import { checkConv, convLayout, pixelLayout, type ConvParams } from '../engine/conv-params.js';
+import { checkConv, convLayout, type ConvParams } from '../engine/conv-params.js';
+import { pixelLayout } from '../engine/pixels.js';
 import { address, Refused, type Plan } from './plan.js';
 
 export interface ConvShape {
@@ -99,6 +100,7 @@ function readParams(plan: Plan, out: Omit<ConvShape, 'batches'>): ConvParams {
     pixelSigned: CDMA.get('D_DATAIN_FORMAT', 'PIXEL_SIGN_OVERRIDE'),
     inputAddress: 0,
     inputAddress1: 0,
+    pixelOffset1: 0,
     lineStride: CDMA.word(CDMA.table.D_LINE_STRIDE),
     lineStride1: CDMA.word(CDMA.table.D_LINE_UV_STRIDE),
     surfaceStride: CDMA.word(CDMA.table.D_SURF_STRIDE),
@@ -224,12 +226,9 @@ function mapInput(plan: Plan, params: ConvParams): Partial<ConvParams> {
   const inputAddress = plan.map(input, (height - 1) * lineStride + pixels * layout.pixelBytes, 'read', ram);
   if (layout.planes === 1) return { inputAddress };
   const second = address(CDMA.word(table.D_DAIN_ADDR_HIGH_1), CDMA.word(table.D_DAIN_ADDR_LOW_1));
-  // U and V alternate in the second plane.
-  const inputAddress1 = plan.map(
-    second,
-    (height - 1) * lineStride1 + pixels * 2 * layout.elementBytes,
-    'read',
-    ram,
-  );
-  return { inputAddress, inputAddress1 };
+  // U and V alternate in the second plane. Its address is of the atom that the offset leads to, as the first plane's is.
+  const pair = 2 * layout.elementBytes;
+  const pixelOffset1 = ((pixelOffset * pair) % plan.config.atom) / pair;
+  const bytes = (height - 1) * lineStride1 + (pixelOffset1 + width) * pair;
+  return { inputAddress, inputAddress1: plan.map(second, bytes, 'read', ram), pixelOffset1 };
 }
