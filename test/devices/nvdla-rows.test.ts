@@ -39,7 +39,15 @@ const engines = SCRATCH.map((address) =>
 /** 3x3, 64 to 64 channels, padded; the SDP behind it halves and converts, some sums saturate in CACC. */
 function command(pdp = 0): Int32Array {
   const conv: ConvParams = {
-    ...{ image: 0, pixelFormat: 0, pixelOffset: 0, pixelSigned: 0, inputAddress: INPUT, inputAddress1: 0, pixelOffset1: 0 },
+    ...{
+      image: 0,
+      pixelFormat: 0,
+      pixelOffset: 0,
+      pixelSigned: 0,
+      inputAddress: INPUT,
+      inputAddress1: 0,
+      pixelOffset1: 0,
+    },
     ...{ lineStride: SIZE * ATOM, lineStride1: 0, surfaceStride: SIZE * SIZE * ATOM, batchStride: 0 },
     ...{ width: SIZE, height: SIZE, channels: CHANNELS, batches: 1 },
     ...{ kernelWidth: 3, kernelHeight: 3, kernelChannels: CHANNELS, kernels: CHANNELS },
