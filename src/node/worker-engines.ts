@@ -83,7 +83,11 @@ class EngineThread implements EngineHandle {
       scratch,
       ring: this.#ring.buffer,
     };
-    this.#worker = new Worker(new URL('./engine-worker.js', import.meta.url), { workerData, name });
+    this.#worker = new Worker(new URL('./engine-worker.js', import.meta.url), {
+      workerData,
+      name,
+      execArgv: [],
+    });
     // A defect in an engine must not look like a hang.
     this.#worker.on('error', (error) => {
       // Its memory is going: what it trips over now is no defect.
