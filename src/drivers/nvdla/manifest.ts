@@ -25,8 +25,8 @@ export const manifest: Manifest = {
     wrong: {
       file: 'src/compiler/targets/nvdla/weights.ts',
       what: 'channels of a block of weights in reverse order',
-      from: 'packed[to++] = data[from + c * plane]!',
-      to: 'packed[to++] = data[from + (c0 + c1 - 1 - c) * plane]!',
+      from: 'const value = data[from + c * plane]!',
+      to: 'const value = data[from + (c0 + c1 - 1 - c) * plane]!',
     },
     build: 'tsc -b src/node',
     verify: 'node dist/src/node/cli/main.js verify models/golden/models.json --device nvdla:nv_small --json',
