@@ -22,6 +22,8 @@ export function planConv(plan: Plan): ConvShape {
   const shape = outputShape(plan);
   const read = readParams(plan, shape);
   checkBuffer(plan, read);
+  // Compressed weights have their bytes only once they are expanded.
+  if (plan.units.CDMA.get('D_WEIGHT_FORMAT', 'WEIGHT_FORMAT') === 0) checkConv(read);
   const params = { ...read, ...mapWeights(plan, read) };
   checkConv(params);
   plan.writer.block(convLayout, { ...params, ...mapInput(plan, params) });
