@@ -1,5 +1,5 @@
 // Models of ../shared on GNA: which part of the work is on the device, and how near results are.
-// Not large ones: gna-models.slow.test.ts.
+// Not recordings with state: runtime/silero.slow.test.ts.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { loadOnnx } from '../../src/runtime/index.js';

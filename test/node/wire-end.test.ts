@@ -218,7 +218,7 @@ describe('a client that misbehaves', () => {
 });
 
 describe('a daemon', () => {
-  it('that stops lets queued jobs finish and takes its socket away', async () => {
+  it('that stops takes its socket away, and calls of its files end with ENODEV', async () => {
     const rig = daemonRig();
     await using connection = await Connection.open(rig.socket);
     const file = await RemoteFile.open(connection, NODE);
@@ -229,7 +229,7 @@ describe('a daemon', () => {
     await file.close();
   });
 
-  it('that starts and stops again and again leaks nothing', async () => {
+  it('that starts and stops again and again leaves no descriptor, and few mappings per round', async () => {
     const round = async (): Promise<void> => {
       await using rig = daemonRig({ devices: ['null'], dram: 16 });
       await using connection = await Connection.open(rig.socket);

@@ -81,7 +81,7 @@ describe('the wire', () => {
           assert.deepEqual(rig.defects, []);
         });
 
-      it('finds descriptors of the client: buffers, syncobjs, sync_files, eventfds', async () => {
+      it('finds buffers by the descriptors of the client, and refuses numbers that are none', async () => {
         await using rig = daemonRig({ direct });
         await using connection = await Connection.open(rig.socket, { direct });
         const file = await RemoteFile.open(connection, NODE);
