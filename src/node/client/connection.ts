@@ -184,7 +184,7 @@ export class Connection implements AsyncDisposable {
       this.#endpoint.send({ type: Request.BYE });
       this.#endpoint.end();
     }
-    await this.#reactor.close();
+    this.#reactor.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -156,7 +156,7 @@ export class Daemon implements AsyncDisposable {
     this.#objects.closeAll();
     await Promise.all(this.#closing);
     this.#buffers[Symbol.dispose]();
-    await this.#reactor.close();
+    this.#reactor.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,18 +1,15 @@
-// Sockets served by the thread of the core itself: a helper thread sleeps, this one receives, works and replies.
+// Sockets served by the thread of the core itself: when Node's event loop sees one ready, this receives, works and replies.
 // Not a socket library: who registers a descriptor reads and writes it. docs/wire.md, "One thread", says why.
-import { Worker } from 'node:worker_threads';
+import { availableParallelism } from 'node:os';
 import {
   close,
   epollAdd,
   epollCreate,
   EpollEvents,
-  EPOLLIN,
   epollModify,
   epollRemove,
-  eventfd,
-  eventfdAdd,
+  whileReadable,
 } from './sockets.js';
-import { WatchState, type WatcherData } from './watcher.js';
 
 /** Messages handled before timers and other work get their turn. */
 const BATCH = 64;
@@ -22,6 +19,10 @@ const ROOM = 1024;
 const HOPS = 24;
 /** Milliseconds to sleep for the next message after one has come. */
 const LINGER_MS = 1;
+/** How often to look for the next message before sleeping, some 30 us: to wake costs both sides more than that. */
+const LOOKS = 60;
+/** After looking in vain this thread does not look for so many messages, twice as many each time. */
+const MOST_SKIPPED = 1024;
 
 export interface ReactorOptions {
   /** True while something else wants this thread soon, like engines in their threads: then it does not linger. */
@@ -35,38 +36,34 @@ interface Handler {
   readonly first: boolean;
 }
 
-/** Keeps the process alive until closed. */
+/**
+ * Keeps the process alive until closed. In a worker thread: close it before the thread ends, unless the main thread has loaded koffi
+ * too, whose code Node unloads with its last thread, even when the event loop is still to call it.
+ */
 export class Reactor {
   readonly #epoll = epollCreate();
-  readonly #stop = eventfd();
-  readonly #state = new Int32Array(new SharedArrayBuffer(4));
   readonly #events = new EpollEvents(ROOM);
   readonly #handlers = new Map<number, Handler>();
-  readonly #watcher: Worker;
+  readonly #watch: Disposable;
   readonly #busy: () => boolean;
   readonly #linger: boolean;
-  readonly #exit: Promise<void>;
   /** Calls begun and not over. */
   #unfinished = 0;
+  #turning = false;
   #closed = false;
+  /** Messages to sleep for without looking, and how many that was last. */
+  #skip = availableParallelism() > 1 ? 0 : Infinity;
+  #skipped = 0;
 
   constructor({ busy = () => false, linger = true }: ReactorOptions = {}) {
     this.#linger = linger;
     this.#busy = busy;
-    epollAdd(this.#epoll, this.#stop, EPOLLIN);
-    const watcher: WatcherData = {
-      state: this.#state.buffer as SharedArrayBuffer,
-      epoll: this.#epoll,
-    };
-    this.#watcher = new Worker(new URL('./watcher.js', import.meta.url), {
-      workerData: { watcher },
-      name: 'sockets',
+    this.#watch = whileReadable(this.#epoll, () => {
+      if (this.#turning) return;
+      this.#turning = true;
+      // A turn wants its microtasks run.
+      setImmediate(() => void this.#turn());
     });
-    process.on('exit', this.#halt);
-    this.#exit = new Promise((resolve) => {
-      this.#watcher.once('exit', () => resolve());
-    });
-    this.#arm();
   }
 
   /**
@@ -96,33 +93,13 @@ export class Reactor {
     this.#unfinished--;
   }
 
-  /** Ends the helper thread. Descriptors stay open: they are not the reactor's. */
-  async close(): Promise<void> {
-    if (this.#closed) return this.#exit;
+  /** Descriptors stay open: they are not the reactor's. */
+  close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#handlers.clear();
-    process.off('exit', this.#halt);
-    this.#halt();
-    await this.#exit;
+    this.#watch[Symbol.dispose]();
     close(this.#epoll);
-    close(this.#stop);
-  }
-
-  /** A thread that sleeps in a system call cannot be ended from outside, and process.exit would wait for it. */
-  readonly #halt = (): void => {
-    Atomics.store(this.#state, 0, WatchState.STOPPED);
-    eventfdAdd(this.#stop, 1);
-    Atomics.notify(this.#state, 0);
-  };
-
-  #arm(): void {
-    if (this.#closed) return;
-    Atomics.store(this.#state, 0, WatchState.ARMED);
-    Atomics.notify(this.#state, 0);
-    const waiting = Atomics.waitAsync(this.#state, 0, WatchState.ARMED);
-    const ready = (): void => void this.#turn();
-    if (waiting.async) void waiting.value.then(ready);
-    else setImmediate(ready);
   }
 
   #run(ready: number): void {
@@ -143,13 +120,7 @@ export class Reactor {
   async #turn(): Promise<void> {
     const events = this.#events;
     let left = BATCH;
-    let sleep = 0;
-    while (!this.#closed) {
-      const ready = events.wait(this.#epoll, sleep);
-      if (ready === 0) {
-        this.#arm();
-        return;
-      }
+    for (let ready = this.#closed ? 0 : events.wait(this.#epoll, 0); ready > 0; ready = this.#next()) {
       const before = this.#unfinished;
       this.#run(ready);
       // What came may have begun a call, or be what one begun earlier waits for: it runs on in microtasks.
@@ -159,7 +130,27 @@ export class Reactor {
         setImmediate(() => void this.#turn());
         return;
       }
-      sleep = !this.#linger || this.#busy() ? 0 : LINGER_MS;
     }
+    this.#turning = false;
+  }
+
+  /** How many descriptors are ready, after waiting a little. */
+  #next(): number {
+    if (this.#closed) return 0;
+    const events = this.#events;
+    const epoll = this.#epoll;
+    if (!this.#linger || this.#busy()) return events.wait(epoll, 0);
+    if (this.#skip > 0) this.#skip--;
+    else {
+      for (let look = 0; look < LOOKS; look++) {
+        const ready = events.wait(epoll, 0);
+        if (ready === 0) continue;
+        this.#skipped = 0;
+        return ready;
+      }
+      this.#skipped = Math.min(this.#skipped * 2 + 1, MOST_SKIPPED);
+      this.#skip = this.#skipped;
+    }
+    return events.wait(epoll, LINGER_MS);
   }
 }

@@ -290,6 +290,15 @@ export class EpollEvents {
   }
 }
 
+/**
+ * Calls `run` from Node's event loop, again and again, while `fd` is readable. Keeps the process alive until disposed of. Node does not
+ * know of the call: microtasks run when it does something else next.
+ */
+export function whileReadable(fd: number, run: () => void): Disposable {
+  const handle = koffi.node.poll(fd, { readable: true }, run);
+  return { [Symbol.dispose]: () => handle.close() };
+}
+
 const IOV = 64;
 const CONTROL = 128;
 const CMSG_HEADER = 16;
