@@ -15,21 +15,7 @@ import {
 import type { GnaSegment } from '../../src/compiler/targets/program.js';
 import { AccelError } from '../../src/base/index.js';
 import { compareOnGna, gnaGenerations, snr } from '../support/gna-graph.js';
-
-/** Numbers from -1 to 1, the same every time. */
-function noise(length: number, seed: number): Float32Array {
-  let state = seed * 2654435761 || 1;
-  return Float32Array.from({ length }, () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return ((state >>> 0) / 2 ** 32) * 2 - 1;
-  });
-}
-
-function int8s(length: number, seed: number): Int8Array {
-  return Int8Array.from(noise(length, seed), (x) => Math.floor(x * 128));
-}
+import { int8s, noise } from '../support/noise.js';
 
 type Make = (builder: GraphBuilder, x: Value) => Value;
 
@@ -131,6 +117,14 @@ const floats: Record<string, { shape: readonly number[]; make: Make; affine?: tr
       });
       const z = b.add('MaxPool', [y], { kernel_shape: [2, 3], strides: [2, 2] });
       return b.add('Conv', [z, b.constant('float32', [12, 8, 3, 3], noise(864, 14))], { pads: [1, 1, 1, 1] });
+    },
+  },
+  'a maximum whose last windows are cut off, between padded convolutions': {
+    shape: [1, 8, 9, 11],
+    make: (b, x) => {
+      const y = b.add('Conv', [x, b.constant('float32', [8, 8, 1, 1], noise(64, 23))]);
+      const z = b.add('MaxPool', [y], { kernel_shape: [2, 3], strides: [2, 3], ceil_mode: 1 });
+      return b.add('Conv', [z, b.constant('float32', [8, 8, 3, 3], noise(576, 24))], { pads: [1, 1, 1, 1] });
     },
   },
   'a flattened image into a dense layer': {

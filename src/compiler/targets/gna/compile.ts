@@ -7,9 +7,10 @@ import { compileParts, type OnHost, outputsOf, type Part, refusal } from '../par
 import type { CompiledProgram, GnaSegment } from '../program.js';
 import { lowerActivation, lowerConstant } from './elementwise.js';
 import { emitSegment, type SegmentOutput } from './emit.js';
-import { lowerAverage, lowerConv, lowerProduct, sameScale } from './linear.js';
+import { lowerAverage, lowerConv, lowerProduct } from './linear.js';
 import { Lowering } from './lowering.js';
 import { lowerMaxPool } from './pooling.js';
+import { sameScale } from './scale.js';
 import { lowerGather, lowerReshape, lowerSlice, lowerSplit, lowerTranspose } from './structure.js';
 
 export interface GnaOptions {
@@ -82,7 +83,7 @@ const layoutOnly = new Set([
 /** Compiles a graph of 8-bit quantised values, or of floats with ranges; what the device cannot run is left to the host. */
 export function compileGna(graph: Graph, { generation, ranges }: GnaOptions): CompiledProgram {
   const lower = (part: Part, onHost: OnHost): (() => GnaSegment) | undefined => {
-    const lowering = new Lowering(gnaConfigs[generation], graph, ranges);
+    const lowering = new Lowering(gnaConfigs[generation], graph, part.nodes, ranges);
     return deviceSegment(graph, lowering, part, onHost);
   };
   return compileParts<GnaSegment>(graph, {
@@ -102,6 +103,7 @@ function deviceSegment(
 ): (() => GnaSegment) | undefined {
   const before = onHost.size;
   for (const node of part.nodes) {
+    if (lowering.done.has(node)) continue;
     const reason = refusal(() => {
       lowerNode(lowering, node);
     });

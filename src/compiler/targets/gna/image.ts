@@ -1,8 +1,8 @@
 // Images in memory, and the windows that run over them: sizes, the zeros around them, copies that make room for zeros.
 // Not the products of windows: linear.ts.
 import { type Node, nodeError, type NodeOf, shapeOf, stridesOf, type Value } from '../../ir/index.js';
-import { align, ALIGN } from './limits.js';
-import { type Lowering, type Margins, noMargins } from './lowering.js';
+import { align, ALIGN, GROUPS_MAX } from './limits.js';
+import { type Lowering, type Margins, noMargins, type Pending } from './lowering.js';
 import { axesOf, type Dim, spanOf, type View } from './view.js';
 
 /** Sizes of one axis of windows. */
@@ -83,27 +83,16 @@ export function imageOf(lowering: Lowering, node: Node, value: Value, margins: M
   const known = lowering.valueOf(node, value);
   if (known.kind === 'pending') {
     const [channels, height, width] = [shape[1]!, rank === 4 ? shape[2]! : 1, shape.at(-1)!];
-    const lead = margins.left * channels;
     const length = (margins.left + width + margins.right) * channels;
     const lines = margins.top + height + margins.bottom;
     const line = lines === 1 ? length : align(length, ALIGN);
-    const strides = stridesOf(shape);
-    const y: Dim = {
-      size: height,
-      tensor: rank === 4 ? strides[2]! : width,
-      memory: line,
-      before: margins.top,
-      after: margins.bottom,
-    };
-    const x: Dim = { size: width, tensor: 1, memory: channels, before: margins.left, after: margins.right };
-    const c: Dim = { size: channels, tensor: strides[1]!, memory: 1, before: 0, after: 0 };
-    const pieces = axesOf(known.value.dims, shape);
-    if (pieces === undefined || pieces.some((axis) => axis.length > 1))
-      throw nodeError(node, 'EOPNOTSUPP', `"${value.name}" lies across the axes of its source`);
-    const dims = rank === 4 ? [{ ...still, tensor: 0 }, c, y, x] : [{ ...still }, c, x];
-    const elements = (lines + 1) * line + 2 * ALIGN;
-    const view = lowering.bind(known.value, dims, elements, margins.top * line + lead);
-    return { view, channels: [c], y, x };
+    return bindImage(lowering, node, value, known.value, {
+      pitch: channels,
+      line,
+      offset: margins.top * line + margins.left * channels,
+      elements: (lines + 1) * line + 2 * ALIGN,
+      margins,
+    });
   }
   const image = placedImage(known.view, shape);
   if (image === undefined)
@@ -121,7 +110,36 @@ export function imageOf(lowering: Lowering, node: Node, value: Value, margins: M
   return enough ? image : padded(lowering, node, image, margins);
 }
 
-function placedImage(view: View, shape: readonly number[]): Image | undefined {
+/** An image from outside, laid out channels first, then columns `pitch` and lines `line` elements apart. */
+export function bindImage(
+  lowering: Lowering,
+  node: Node,
+  value: Value,
+  pending: Pending,
+  at: { pitch: number; line: number; offset: number; elements: number; margins: Margins },
+): Image {
+  const shape = shapeOf(value);
+  const rank = shape.length;
+  const { top, bottom, left, right } = at.margins;
+  const strides = stridesOf(shape);
+  const y: Dim = {
+    size: rank === 4 ? shape[2]! : 1,
+    tensor: rank === 4 ? strides[2]! : shape[2]!,
+    memory: at.line,
+    before: top,
+    after: bottom,
+  };
+  const x: Dim = { size: shape.at(-1)!, tensor: 1, memory: at.pitch, before: left, after: right };
+  const c: Dim = { size: shape[1]!, tensor: strides[1]!, memory: 1, before: 0, after: 0 };
+  const pieces = axesOf(pending.dims, shape);
+  if (pieces === undefined || pieces.some((axis) => axis.length > 1))
+    throw nodeError(node, 'EOPNOTSUPP', `"${value.name}" lies across the axes of its source`);
+  const dims = rank === 4 ? [{ ...still }, c, y, x] : [{ ...still }, c, x];
+  const view = lowering.bind(pending, dims, at.elements, at.offset);
+  return { view, channels: [c], y, x };
+}
+
+export function placedImage(view: View, shape: readonly number[]): Image | undefined {
   const axes = axesOf(view.dims, shape);
   if (axes === undefined) return undefined;
   const [, channels, ...plane] = axes;
@@ -152,7 +170,8 @@ function padded(lowering: Lowering, node: Node, image: Image, margins: Margins):
   const line = align(before + (x.size + margins.right) * pitch, ALIGN);
   const plane = lowering.plane(node, line * (y.size + margins.top + margins.bottom + 1) + ALIGN);
   const offset = margins.top * line + before;
-  if (view.offset % ALIGN !== 0 || (y.size > 1 && y.memory % ALIGN !== 0))
+  // Eight lines are copied at once: the first of them begins on 64 bytes.
+  if (view.offset % ALIGN !== 0 || (y.size > 1 && (y.memory * GROUPS_MAX) % ALIGN !== 0))
     throw nodeError(
       node,
       'EOPNOTSUPP',

@@ -18,6 +18,18 @@ export const FILTER_SIZE_MAX = 768;
 export const FILTERS_MAX = 8192;
 export const POOL_MAX = 6;
 
+/** 2D convolution of 3.0, inputs: width, height, depth (step 8), by the width of the kernel. Filters come in eights. */
+export const CONV2D = {
+  sizeMin: 16,
+  widthMax: 240,
+  heightMax: 384,
+  filtersMax: 1024,
+  kernelMax: 7,
+  poolMax: 3,
+  /** Most channels of 16 bits. */
+  depthMax: (kernelWidth: number): number => [384, 384, 120, 120, 80, 64, 48, 48][kernelWidth]!,
+} as const;
+
 /** Vectors that transposes take at once, and rows of a copy. */
 export const GROUPS_MAX = 8;
 

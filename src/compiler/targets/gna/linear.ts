@@ -13,6 +13,7 @@ import {
 } from '../../ir/index.js';
 import { perTensor } from '../../ir/evaluate/quantized.js';
 import { macsOf } from '../parts.js';
+import { lowerFused } from './fused.js';
 import { type Image, imageOf, marginsFor, marginsOf, type Window2d, windowOf } from './image.js';
 import { ALIGN, ELEMENTS_MAX, GROUPS_MAX, hasConvolution } from './limits.js';
 import type { Lowering, Margins } from './lowering.js';
@@ -104,10 +105,13 @@ export function lowerConv(lowering: Lowering, node: NodeOf<'Conv'>): void {
   const weights = weightsOf(node, w);
   const [filters, perGroup] = [shape[0]!, shape[1]!];
   const { group } = node.attributes;
-  const image = imageOf(lowering, node, x, marginsOf(window));
-  const linear = linearOf(node, image.view, weights, filters, elementCount(shape.slice(1)));
   const groupOf = (f: number): number => Math.floor(f / (filters / group)) * perGroup;
-  convolve(lowering, { node, image, window, linear, groupOf });
+  const linear = (view: View): Linear => linearOf(node, view, weights, filters, elementCount(shape.slice(1)));
+  const conv = { node, window, filters, groups: group, linear, groupOf };
+  if (lowerFused(lowering, conv)) return;
+  const image = imageOf(lowering, node, x, marginsOf(window));
+  if (lowerFused(lowering, conv, image)) return;
+  convolve(lowering, { node, image, window, linear: linear(image.view), groupOf });
 }
 
 /** A mean is a convolution of each channel with itself, of equal weights. */
@@ -330,11 +334,4 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
   });
   const sizes = { filters, rows: 1, columns: rows };
   lowering.place(out, viewOf(results, q.stored, sizes, { filter: 1, row: 0, column: filters }));
-}
-
-/** For operators that quantised values must be kept alike in. */
-export function sameScale(node: Node, a: Value, b: Value): boolean {
-  if (a.quantization === undefined || b.quantization === undefined) return false;
-  const [p, q] = [perTensor(node, a), perTensor(node, b)];
-  return p.scale === q.scale && p.zeroPoint === q.zeroPoint;
 }

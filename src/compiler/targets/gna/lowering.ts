@@ -48,9 +48,14 @@ export class Lowering {
   readonly uses: Uses;
   readonly layers: Layer[] = [];
   readonly inputs: InputBinding[] = [];
+  /** Of the segment. */
+  readonly nodes: ReadonlySet<Node>;
+  /** Nodes that an earlier node's layer computes too. */
+  readonly done = new Set<Node>();
   readonly #values = new Map<Value, DeviceValue>();
 
-  constructor(config: GnaConfig, graph: Graph, ranges: ValueRanges | undefined) {
+  constructor(config: GnaConfig, graph: Graph, nodes: readonly Node[], ranges: ValueRanges | undefined) {
+    this.nodes = new Set(nodes);
     this.config = config;
     this.ranges = ranges;
     this.uses = graph.uses();

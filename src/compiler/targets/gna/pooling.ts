@@ -4,12 +4,11 @@
 // The pooling of the hardware runs over neighbouring places of one line. The second pass walks down columns, and its results lie column by
 // column: the next layer reads them so.
 import { type Node, nodeError, type NodeOf, inputOf, shapeOf, stridesOf } from '../../ir/index.js';
-import { hasConvolution } from './limits.js';
+import { ELEMENT_STEP, hasConvolution } from './limits.js';
 import { imageOf, marginsFor } from './image.js';
-import { sameScale } from './linear.js';
 import { type Lowering, noMargins } from './lowering.js';
 import { INT16_MAX, lineTable } from './pwl.js';
-import type { Linear, Quantities } from './scale.js';
+import { type Linear, type Quantities, sameScale } from './scale.js';
 import { type At, placesOf, type Stored } from './view.js';
 import { addWindows, type Results, type Run, viewOf } from './windows.js';
 
@@ -60,18 +59,24 @@ export function lowerMaxPool(lowering: Lowering, node: NodeOf<'MaxPool'> | NodeO
     columns: Run,
     pool: ReturnType<typeof one>,
     margins = noMargins,
-  ): Results =>
-    addWindows(lowering, {
+  ): Results => {
+    // The last window may be cut off by the end of the image (ceil_mode): no places beyond may take part.
+    const full = (pool.outputs - 1) * pool.stride + pool.window;
+    const count = Math.min(columns.count, full);
+    if (full > count && columns.step % ELEMENT_STEP !== 0)
+      throw nodeError(node, 'EOPNOTSUPP', 'an incomplete window of elements that do not lie in eights');
+    return addWindows(lowering, {
       node,
       linear: identity(node, channels, image.view.stored),
       quantities: q,
       taps: { place, span },
       input,
-      grid: { rows, columns: { ...columns, count: (pool.outputs - 1) * pool.stride + pool.window } },
+      grid: { rows, columns: { ...columns, count } },
       pool,
       margins,
       macs: 0,
     });
+  };
   const span = places.reduce((a, b) => Math.max(a, b), 0) + 1;
   const start = { plane: image.view.plane, offset: image.view.offset };
   const tensor = stridesOf(sizes);

@@ -79,6 +79,13 @@ export function storedOf(node: Node, value: Value, ranges: ValueRanges | undefin
   return { scale: most / INT16_MAX || 1 / INT16_MAX, zeroPoint: 0, limit: INT16_MAX };
 }
 
+/** For operators that quantised values must be kept alike in. */
+export function sameScale(node: Node, a: Value, b: Value): boolean {
+  if (a.quantization === undefined || b.quantization === undefined) return false;
+  const [p, q] = [perTensor(node, a), perTensor(node, b)];
+  return p.scale === q.scale && p.zeroPoint === q.zeroPoint;
+}
+
 interface Bounds {
   /** Greatest magnitude of a weight, and of a sum with the largest inputs, per filter. */
   readonly weight: Float64Array;

@@ -10,8 +10,8 @@ import {
   sliceRanges,
   type Value,
 } from '../../ir/index.js';
-import { sameScale } from './linear.js';
 import type { DeviceValue, Lowering } from './lowering.js';
+import { sameScale } from './scale.js';
 import { type Dim, sliceDims, transposeDims } from './view.js';
 
 function dimsOf(value: DeviceValue): readonly Dim[] {

@@ -152,8 +152,9 @@ function addLines(lowering: Lowering, windows: Windows, filters: number): Result
   if (columns.step === 0 || columns.step > 65535)
     throw nodeError(node, 'EOPNOTSUPP', `windows ${columns.step} elements apart`);
   // A line's inputs come in eights: where windows are less than that apart, there may be more results than wanted.
-  const extra = Math.ceil(ELEMENT_STEP / columns.step);
-  const spill = columns.step % ELEMENT_STEP === 0 ? 0 : extra;
+  const positions = Math.floor(align((columns.count - 1) * columns.step, ELEMENT_STEP) / columns.step) + 1;
+  const outputs = pool === undefined ? positions : pooledOutputs(lowering, node, positions, pool);
+  const spill = outputs - (pool?.outputs ?? columns.count);
   const margins = spill > 0 ? { ...asked, right: 0 } : asked;
   const grid = { rows, columns: { count: pool?.outputs ?? columns.count, step: columns.step } };
   const results = resultPlane(lowering, node, grid, filters, margins, spill);
@@ -162,7 +163,6 @@ function addLines(lowering: Lowering, windows: Windows, filters: number): Result
     const { at, lead } = aligned(input, y * rows.step);
     const filterSize = align(lead + taps.span, ELEMENT_STEP);
     const inputs = align(filterSize + (columns.count - 1) * columns.step, ELEMENT_STEP);
-    const positions = Math.floor((inputs - filterSize) / columns.step) + 1;
     if (inputs > ELEMENTS_MAX)
       throw nodeError(node, 'EOPNOTSUPP', `a line of ${inputs} elements, at most ${ELEMENTS_MAX}`);
     lowering.add({
@@ -175,7 +175,7 @@ function addLines(lowering: Lowering, windows: Windows, filters: number): Result
       size: filterSize,
       stride: columns.step,
       positions,
-      outputs: pool === undefined ? positions : pooledOutputs(lowering, node, positions, pool),
+      outputs,
       ...(pool === undefined ? {} : { pool: { method: 'max', window: pool.window, stride: pool.stride } }),
       ...constants.constants(lead, filterSize),
       macs: macs / rows.count,
@@ -189,7 +189,7 @@ function addLines(lowering: Lowering, windows: Windows, filters: number): Result
 }
 
 /** Results of pooling that the hardware makes: before 3.0 a window begins at every stride, 3.0 leaves out covered ones. */
-export function pooledOutputs(lowering: Lowering, node: Node, positions: number, pool: Pooling): number {
+function pooledOutputs(lowering: Lowering, node: Node, positions: number, pool: Pooling): number {
   const { window, stride, outputs } = pool;
   if (window > POOL_MAX || stride > POOL_MAX)
     throw nodeError(node, 'EOPNOTSUPP', `pooling windows and strides are at most ${POOL_MAX}`);
@@ -231,9 +231,11 @@ function resultPlane(
   };
 }
 
+type Weighted = Pick<Windows, 'linear' | 'quantities' | 'taps'>;
+
 /** Weights of all filters behind each other, as they meet an input that begins `lead` elements early. */
-class Rows {
-  readonly #windows: Windows;
+export class Rows {
+  readonly #windows: Weighted;
   readonly #filters: number;
   readonly #narrow: boolean;
   readonly #bias: Blob;
@@ -241,7 +243,7 @@ class Rows {
   readonly #byLead = new Map<number, Constants>();
 
   /** `narrow`: 8-bit weights where they are exact. */
-  constructor(windows: Windows, filters: number, narrow: boolean) {
+  constructor(windows: Weighted, filters: number, narrow: boolean) {
     const { quantities } = windows;
     this.#windows = windows;
     this.#filters = filters;
