@@ -204,7 +204,7 @@ describe('COMPUTE', () => {
   });
 
   it('refuses buffers whose whole does not fit the device’s addresses, whatever their sizes say', async () => {
-    using system = openSystem({ devices: ['gna:2.0'], staging: true, dram: 512 });
+    using system = openSystem({ devices: ['gna:2.0'], dram: 512 });
     const file = system.open();
     const buffers = [];
     for (let i = 0; i < 3; i++)

@@ -18,7 +18,7 @@ const documents = [
  * takes a minute and has tests of its own (node/check, house/template).
  */
 const outer =
-  /^(npm (ci|start|test|run )|node scripts\/run-tests|\.ci\/run|cd |git |npx accel check (nvdla|examples\/driver-template)$)/;
+  /^(npm (ci|start|test|run )|node scripts\/run-tests|\.ci\/run|cd |git |npx accel check (nvdla|gna|examples\/driver-template)$)/;
 
 interface Command {
   readonly document: string;

@@ -13,7 +13,7 @@ describe('board names', () => {
   });
 
   it('lead to devices, as do minor and bus names; several devices keep names of their own', () => {
-    using system = openSystem({ devices: ['nvdla0', 'nvdla:nv_small', 'gna0'], staging: true });
+    using system = openSystem({ devices: ['nvdla0', 'nvdla:nv_small', 'gna0'] });
     const { machine } = system;
     assert.equal(machine.device('nvdla0'), machine.devices[0]);
     assert.equal(machine.device('accel1')?.board.name, 'nvdla:nv_small');

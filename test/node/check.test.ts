@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { ChangeTest, Manifest } from '../../src/core/index.js';
+import { manifest as gnaManifest } from '../../src/drivers/gna/manifest.js';
 import { manifest as nullManifest } from '../../src/drivers/null/manifest.js';
 import { manifest as nvdlaManifest } from '../../src/drivers/nvdla/manifest.js';
 import { builds } from '../../src/node/check/builds.js';
@@ -85,7 +86,7 @@ describe('accel check', () => {
 });
 
 describe('the manifests of our drivers', () => {
-  for (const manifest of [nullManifest, nvdlaManifest]) {
+  for (const manifest of [nullManifest, nvdlaManifest, gnaManifest]) {
     it(`${manifest.driver}: its documents exist, its edits fit the sources`, () => {
       for (const document of manifest.documentation) assert.ok(existsSync(join(root, document)), document);
       for (const edit of [manifest.changeTest?.harmless, manifest.changeTest?.wrong]) {

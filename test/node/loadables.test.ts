@@ -100,7 +100,7 @@ describe("the vendor's loadables on the command line", needsShared(KMD), () => {
       [conv, '--device', 'nvdla:nv_large'],
       /^accel: EINVAL: .*: not for nvdla:nv_large: task 0, layer 0 \(CONV\): src_data has lines of 64 bytes.*; it fits nvdla:nv_small\n$/,
     ],
-    ['a board of something else', [conv, '--device', 'gna:2.0', '--staging'], /it is a loadable of NVDLA/],
+    ['a board of something else', [conv, '--device', 'gna:2.0'], /it is a loadable of NVDLA/],
     ['an option for models', [conv, '--dim', 'a=1'], /--dim is for models/],
   ];
   for (const [name, args, message] of failures)

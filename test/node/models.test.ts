@@ -43,7 +43,8 @@ describe('networks on the virtual NVDLA', () => {
     const io = collected();
     const path = join(MODELS_FOLDER, 'golden/models.json');
     assert.equal(await cli(['verify', path, '-d', 'nvdla:nv_small'], io), 0, io.stdout + io.stderr);
-    assert.match(io.stdout, /3 of 3 cases held/);
+    assert.match(io.stdout, /6 of 6 cases held/);
+    assert.match(io.stdout, /resnet8.*LSB 0: 10 .*\n.*LSB 0: 10 .*\n.*LSB 0: 10 /);
   });
 
   for (const device of ['nvdla:nv_small', 'nvdla:nv_large'])
@@ -71,6 +72,31 @@ describe('networks on the virtual NVDLA', () => {
       if (scores.indexOf(Math.max(...scores)) === labels[i]) right++;
     }
     assert.ok(right >= 490, `${right} of ${labels.length}`);
+  });
+});
+
+describe('networks on the virtual GNA', () => {
+  const verify = async (...args: string[]) => {
+    const io = collected();
+    const code = await cli(['verify', ...args], io);
+    return { code, out: io.stdout, err: io.stderr };
+  };
+  const golden = join(MODELS_FOLDER, 'golden/models.json');
+
+  for (const generation of ['0.9', '2.0', '3.0'])
+    it(`hold the shipped float golden at 60 dB on gna:${generation}, all products on the device`, async () => {
+      const args = ['--models', 'mnist-8', '-d', `gna:${generation}`, '--snr'];
+      const { code, out, err } = await verify(golden, ...args, '60');
+      assert.equal(code, 0, out + err);
+      assert.equal([...out.matchAll(/ held .*SNR \d\d\.\d dB +100\.0 %/g)].length, 3, out);
+      // 16 bits have no 150 dB.
+      assert.equal((await verify(golden, ...args, '150')).code, 1);
+    });
+
+  it('are asked for decibels in a models.json only', needsShared('vectors/gna'), async () => {
+    const { code, err } = await verify(shared('vectors/gna')!, '--snr', '60');
+    assert.equal(code, 2);
+    assert.match(err, /--snr is for a models\.json/);
   });
 });
 

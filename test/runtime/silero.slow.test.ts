@@ -35,7 +35,7 @@ describe('silero-vad on gna:3.0', needsShared('models/silero-vad-ifless.onnx'), 
       const model = shared('models/silero-vad-ifless.onnx')!;
       const recording = shared(`models/samples/${name}.wav`)!;
       const io = collected();
-      const args = ['run', model, '--input', recording, '--device', 'gna0', '--staging', '--json'];
+      const args = ['run', model, '--input', recording, '--device', 'gna0', '--json'];
       assert.equal(await cli(args, io), 0, io.stderr);
       const { results, placement } = JSON.parse(io.stdout) as {
         results: { sequence: { series: { output: number[] } } }[];

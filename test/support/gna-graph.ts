@@ -16,7 +16,7 @@ export async function onGna<T>(
   generation: GnaGeneration,
   use: (context: MLContext) => Promise<T>,
 ): Promise<T> {
-  using system = openSystem({ devices: [`gna:${generation}`], staging: true });
+  using system = openSystem({ devices: [`gna:${generation}`] });
   const target = `gna:${generation}`;
   await using context = await createContext({ file: system.open(), target, owns: true });
   return await use(context);

@@ -15,14 +15,25 @@ export const manifest: Manifest = {
   contexts: 'any',
   runtime: { source: 'src/runtime', licence: 'MIT', build: 'tsc -b src/runtime' },
   compiler: { source: 'src/compiler', licence: 'MIT', build: 'tsc -b src/compiler' },
+  changeTest: {
+    harmless: {
+      file: 'src/compiler/targets/gna/limits.ts',
+      what: 'filters of at most 512 weights instead of 768: lines are interleaved first',
+      from: 'FILTER_SIZE_MAX = 768',
+      to: 'FILTER_SIZE_MAX = 512',
+    },
+    wrong: {
+      file: 'src/compiler/targets/gna/windows.ts',
+      what: 'weights of a window in reverse order',
+      from: 'Math.round(weights[f * inner + i]! * factor)',
+      to: 'Math.round(weights[f * inner + inner - 1 - i]! * factor)',
+    },
+    build: 'tsc -b src/node',
+    // A generation without fused 2D convolutions: there the limit of filters counts.
+    verify:
+      'node dist/src/node/cli/main.js verify models/golden/models.json --models mnist-8 --device gna:2.0 --snr 60 --json',
+  },
   canonicalRuntime: true,
   firmware: { kind: 'none' },
   documentation: ['docs/gna.md', 'docs/compiler-gna.md', 'src/abi/gna.ts', 'src/hw/gna/index.ts'],
-  staging: {
-    owner: 'the accel authors',
-    since: '2026-11-25',
-    until: '2027-11-25',
-    // No goldens of compiled models come with the package to try an edit of the compiler on.
-    failing: ['U3'],
-  },
 };

@@ -143,6 +143,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
     .addOption(engines())
     .addOption(fallback())
     .option('--models <names>', 'only these models, by commas', (names: string) => names.split(','))
+    .option('--snr <dB>', 'what float outputs of a models.json must at least have', number)
     .addOption(staging())
     .addOption(json())
     .action(async (path: string, options: VerifyOptions) => verdict(await verify(path, options, io)));

@@ -17,9 +17,9 @@ export class RequestPlayer implements Disposable {
   readonly #system: System;
   readonly #file: AccelFile;
 
-  /** `board` is a board's name, `gna:2.0`. Its driver may be in staging. */
+  /** `board` is a board's name, `gna:2.0`. */
   constructor(board: string, engines: EngineKind = 'inline') {
-    this.#system = systemFor(board, { engines, staging: true });
+    this.#system = systemFor(board, { engines });
     this.#file = this.#system.open();
   }
 

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { AccelError } from '../../base/errors.js';
 import type { ImportOptions } from '../../compiler/index.js';
 import { loadInput, type InputArray, type InputDescriptor } from '../input/load.js';
+import { compare, distances, within, type Comparison } from './accuracy.js';
 import { columns } from './columns.js';
 import { percent } from './format.js';
 import { errorLine, UsageError, type CommandIo } from './io.js';
@@ -35,19 +36,6 @@ interface Model {
   readonly cases?: readonly ModelCase[];
 }
 
-/** How one output compares with its reference. */
-interface Comparison {
-  readonly output: string;
-  /** Elements by their distance to the reference in steps of the type; integer outputs only. */
-  readonly lsb?: Readonly<Record<string, number>>;
-  readonly largest: number;
-  /** Greatest and root mean square distance as shares of the reference's range. */
-  readonly relative: number;
-  readonly rms: number;
-  /** Reference to distance, dB; absent when there is no distance. */
-  readonly snr?: number;
-}
-
 interface CaseResult {
   readonly model: string;
   readonly case: string;
@@ -64,14 +52,17 @@ interface CaseResult {
   readonly error?: string;
 }
 
-/** Resolves to whether every case held: greatest element right, and integer outputs within the case's tolerance. */
+/**
+ * Resolves to whether every case held: greatest element right, integer outputs within the case's tolerance, float ones within
+ * `--snr`.
+ */
 export async function verifyModels(path: string, options: VerifyOptions, io: CommandIo): Promise<boolean> {
   const models = select(readModels(path), options.models);
   const results: CaseResult[] = [];
   for (const model of models) results.push(...(await verifyModel(dirname(path), model, options, io)));
   if (options.json === true) io.out(`${JSON.stringify({ path, results }, undefined, 2)}\n`);
   else print(results, options, io);
-  return results.every(held);
+  return results.every((result) => held(result, options.snr));
 }
 
 function readModels(path: string): readonly Model[] {
@@ -208,49 +199,17 @@ function failure(model: Model, one: ModelCase, error: unknown): CaseResult {
   };
 }
 
-function compare(output: string, actual: InputArray, expected: InputArray): Comparison {
-  const isInteger = !(expected instanceof Float32Array || expected instanceof Float64Array);
-  const histogram = new Map<number, number>();
-  let largest = 0;
-  let least = Infinity;
-  let most = -Infinity;
-  let squares = 0;
-  let signal = 0;
-  for (let i = 0; i < expected.length; i++) {
-    const wanted = Number(expected[i]);
-    const distance = Math.abs(Number(actual[i]) - wanted);
-    // NaN counts as far away.
-    largest = Math.max(largest, Number.isNaN(distance) ? Infinity : distance);
-    squares += distance * distance;
-    signal += wanted * wanted;
-    least = Math.min(least, wanted);
-    most = Math.max(most, wanted);
-    if (isInteger) histogram.set(distance, (histogram.get(distance) ?? 0) + 1);
-  }
-  const lsb = Object.fromEntries(
-    [...histogram].sort(([a], [b]) => a - b).map(([step, times]) => [String(step), times]),
-  );
-  const range = most > least ? most - least : 1;
-  return {
-    output,
-    ...(isInteger ? { lsb } : {}),
-    largest,
-    relative: largest / range,
-    rms: Math.sqrt(squares / expected.length) / range,
-    ...(squares > 0 ? { snr: 10 * Math.log10(signal / squares) } : {}),
-  };
-}
-
 /** Root mean square distance, as a share of the range, up to which an output without a greatest element holds. */
 const MOST_RMS = 0.05;
 
 /**
- * A quantised model must be within tolerance. A float model quantised here must have the right greatest element, or
- * where the case names none, be near.
+ * A quantised model must be within tolerance. A float model quantised here must have the right greatest element and, when
+ * asked for, so many dB; where the case names no greatest element and nothing is asked for, it must be near.
  */
-function held({ error, top1, comparisons, withinTolerance }: CaseResult): boolean {
+function held({ error, top1, comparisons, withinTolerance }: CaseResult, snr: number | undefined): boolean {
   if (error !== undefined || (top1 !== undefined && top1.actual !== top1.expected)) return false;
   if (comparisons.some(({ lsb }) => lsb !== undefined)) return withinTolerance;
+  if (snr !== undefined) return comparisons.every((comparison) => within(snr, comparison));
   return withinTolerance || top1 !== undefined || comparisons.every(({ rms }) => rms <= MOST_RMS);
 }
 
@@ -258,7 +217,7 @@ function print(results: readonly CaseResult[], options: VerifyOptions, io: Comma
   const { colours } = io;
   const rows = results.map((result) => {
     const { top1, comparisons, calibrationInputs, share } = result;
-    const verdict = held(result) ? colours.green('held') : colours.red('failed');
+    const verdict = held(result, options.snr) ? colours.green('held') : colours.red('failed');
     if (result.error !== undefined) return [result.model, result.case, verdict, '', '', '', ''];
     return [
       result.model,
@@ -280,19 +239,8 @@ function print(results: readonly CaseResult[], options: VerifyOptions, io: Comma
     'calibrated with',
   ];
   io.out(columns(head, rows, { right: [5, 6], colours }));
-  const passed = results.filter(held).length;
+  const passed = results.filter((result) => held(result, options.snr)).length;
   io.out(`${passed} of ${results.length} cases held on ${options.device ?? 'the default device'}\n`);
   for (const { model, case: name, error } of results)
     if (error !== undefined) io.out(`${colours.red('failed')} ${model} ${name}: ${error}\n`);
-}
-
-/** Integers: how many elements are how many steps away. Floats: shares of the range. */
-function distances({ lsb, relative, rms, snr }: Comparison): string {
-  if (lsb === undefined) {
-    const ratio = snr === undefined ? '' : `, SNR ${snr.toFixed(1)} dB`;
-    return `most ${percent(relative)}, rms ${percent(rms)} of range${ratio}`;
-  }
-  return `LSB ${Object.entries(lsb)
-    .map(([step, times]) => `${step}: ${times}`)
-    .join(', ')}`;
 }

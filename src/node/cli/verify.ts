@@ -17,7 +17,6 @@ import {
   type VectorFile,
 } from './vector-files.js';
 import { RequestPlayer } from './request-player.js';
-import { noteStaging } from './staging.js';
 import { VectorPlayer, type VectorOutcome } from './vector-player.js';
 
 export interface VerifyOptions {
@@ -26,6 +25,8 @@ export interface VerifyOptions {
   /** Names of models, for a models.json. */
   readonly models?: readonly string[];
   readonly fallback?: 'host' | 'forbid';
+  /** For a models.json: dB that float outputs must at least have. */
+  readonly snr?: number;
   /** For a models.json: lets a driver in staging load. */
   readonly staging?: boolean;
   readonly json?: boolean;
@@ -36,8 +37,9 @@ export async function verify(path: string, options: VerifyOptions, io: CommandIo
   if (!existsSync(path))
     throw new AccelError('ENOENT', { field: path, reason: 'there is no such file or folder' });
   if (statSync(path).isFile() && path.endsWith('models.json')) return verifyModels(path, options, io);
+  for (const name of ['models', 'snr'] as const)
+    if (options[name] !== undefined) throw new UsageError(`--${name} is for a models.json, ${path} is none`);
   if (isNodeCases(path)) return verifyNodeCases(path, options, io);
-  if (options.models !== undefined) throw new UsageError(`--models is for a models.json, ${path} is none`);
   const files = findVectors(path).filter(
     ({ board }) => options.device === undefined || board === options.device,
   );
@@ -69,10 +71,7 @@ async function playAll(
   io: CommandIo,
 ): Promise<Result[]> {
   const atRegisters = new Players((board) => new VectorPlayer(board, options.engines));
-  const atCalls = new Players((board) => {
-    noteStaging(board, io);
-    return new RequestPlayer(board, options.engines);
-  });
+  const atCalls = new Players((board) => new RequestPlayer(board, options.engines));
   const loadables = new Players((board) => new LoadablePlayer(board, options.engines));
   using progress = new Progress(io, 'vectors');
   const results: Result[] = [];
