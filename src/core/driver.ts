@@ -71,6 +71,8 @@ export interface Driver<Hw = unknown, Own = unknown> {
   suspend?(device: AccelDevice<Hw>): void;
   /** Powers it up again and restores its state, before the next job or power.get(). @throws AccelError its jobs fail */
   resume?(device: AccelDevice<Hw>): void;
+  /** Its programs open a DRM render node (DRIVER_RENDER in the posted driver): /dev/dri/renderDN is shown beside accelN. */
+  readonly renderNode?: boolean;
   /** Idle time before suspend, nanoseconds. Default 50 ms. */
   readonly autosuspendNs?: number;
   /** Busy time per engine, of the device; absent: that of its schedulers. */

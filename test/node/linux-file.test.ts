@@ -179,7 +179,7 @@ describe('memory that a kernel is shown', () => {
 });
 
 describe('nodes of the kernel', () => {
-  /** A sysfs of three devices: two of the accel class, a GNA and a GPU as render nodes. */
+  /** A sysfs of three devices: two of the accel class, one of them with a render node too, a GNA and a GPU as render nodes. */
   function sysfs(): string {
     const sys = mkdtempSync(join(tmpdir(), 'accel-sys-'));
     const device = (bus: string, name: string, uevent: string, ...nodes: [string, string][]): void => {
@@ -207,14 +207,14 @@ describe('nodes of the kernel', () => {
     ];
     const nvdla =
       'DRIVER=nvdla\nOF_NAME=nvdla\nOF_FULLNAME=/nvdla@10200000\nOF_COMPATIBLE_0=nvidia,nv_small\nOF_COMPATIBLE_N=1\n';
-    device('platform', '10200000.nvdla', nvdla, accel(10));
+    device('platform', '10200000.nvdla', nvdla, accel(10), render(130));
     device('pci', '0000:00:0b.0', 'DRIVER=intel_vpu\nPCI_ID=8086:7D1D\n', accel(2));
     device('pci', '0000:00:08.0', 'DRIVER=gna\nPCI_ID=8086:9A11\n', render(129));
     device('pci', '0000:00:02.0', 'DRIVER=i915\nPCI_ID=8086:9A49\n', render(128));
     return sys;
   }
 
-  it('are listed from /sys, the accel class first, with the target that is the same hardware', () => {
+  it('are listed from /sys, each device once, the accel class first, with the target that is the same hardware', () => {
     const sys = sysfs();
     try {
       assert.deepEqual(

@@ -2,13 +2,17 @@
 // Not the wire: wire.test.ts. Skipped where there is no C compiler.
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { compileNvdla, importOnnx, optimize } from '../../src/compiler/index.js';
+import { Random } from '../../src/node/fuzz/random.js';
 import { compiler } from '../../src/node/preload.js';
+import { openSystem } from '../../src/node/system.js';
+import { writeSegment } from '../support/nvdla-segment.js';
 import { root } from '../support/shared.js';
 
 const run = promisify(execFile);
@@ -33,6 +37,43 @@ describe('accel with', { skip }, () => {
     assert.deepEqual([stdout, stderr, code], ['ok\n', '', 0]);
   });
 
+  it('runs a network on NVDLA for a client in C, on the node it asks for', async () => {
+    const program = join(folder, 'nvdla');
+    await run(compiler(), ['-O1', '-Wall', '-Werror', '-o', program, join(root, 'test/native/nvdla.c')]);
+    const graph = optimize(importOnnx(readFileSync(join(root, 'models/resnet8-cifar10-int8-qdq.onnx'))));
+    const { segments } = compileNvdla(graph, { config: 'nv_small' });
+    const segment = segments.find((candidate) => candidate.kind === 'nvdla')!;
+    using system = openSystem({ devices: ['nvdla:nv_small'] });
+    const file = system.open();
+    const random = new Random(5);
+    const tensors = segment.inputs.map(({ tensor }): [string, Int8Array] => {
+      const count = tensor.shape.reduce((a, b) => a * b, 1);
+      return [tensor.name, Int8Array.from({ length: count }, () => random.below(256) - 128)];
+    });
+    await writeSegment(file, segment, new Map(tensors), folder);
+    await file.close();
+    for (const node of ['/dev/accel/accel0', '/dev/dri/renderD128']) {
+      const words = ['--device', 'nvdla:nv_small', '--', program, folder, node];
+      const { code, stdout, stderr } = await accelWith(...words);
+      assert.deepEqual([stdout, code], ['ok 0.0.0\n', 0], stderr);
+    }
+    // Other weights: the client sees that.
+    const weights = join(folder, 'buffer2');
+    const bytes = readFileSync(weights);
+    bytes.fill(0x55);
+    writeFileSync(weights, bytes);
+    const { code, stdout } = await accelWith(
+      '--device',
+      'nvdla:nv_small',
+      '--',
+      program,
+      folder,
+      '/dev/accel/accel0',
+    );
+    assert.match(stdout, /^\d+ bytes are others/);
+    assert.equal(code, 1);
+  });
+
   for (const device of ['nvdla:nv_small', 'gna:2.0'])
     it(`runs a job of ${device} by calls of the C library`, async () => {
       const peer = fileURLToPath(new URL('preload-peer.js', import.meta.url));
@@ -46,6 +87,14 @@ describe('accel with', { skip }, () => {
     assert.equal((await sh('exit 7')).code, 7);
     assert.equal((await sh('kill -9 $$')).code, 137);
     assert.equal((await accelWith('--device', 'nvdla:nv_small', '--', '/no/such/program')).code, 1);
+  });
+
+  it('shows render nodes of drivers whose programs look there, cards only when asked', async () => {
+    const devices = ['--staging', '--device', 'null', '--device', 'gna:2.0'];
+    const list = async (...options: string[]) =>
+      (await accelWith(...devices, ...options, '--', 'ls', '/dev/dri')).stdout.trim().split('\n');
+    assert.deepEqual(await list(), ['renderD129']);
+    assert.deepEqual(await list('--dri'), ['card0', 'card1', 'renderD128', 'renderD129']);
   });
 
   it('shows sysfs to programs that list and read it', async () => {

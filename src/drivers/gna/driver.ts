@@ -26,5 +26,6 @@ export const gna: Driver<GnaHw, GnaClient> = {
   unplug: (device) => device.hw.unplug(),
   suspend: (device) => device.hw.suspend(),
   resume: (device) => device.hw.resume(),
+  renderNode: true,
   autosuspendNs: 2e9,
 };

@@ -22,5 +22,6 @@ export const nvdla: Driver<NvdlaDevice, NvdlaClient> = {
   open: (device, file) => new NvdlaClient(device, file as NvdlaFile),
   close: (own) => own.close(),
   unplug: (device) => device.hw.unplug(),
+  renderNode: true,
   usage: (device) => device.hw.usage(),
 };

@@ -88,7 +88,7 @@ export function whole(text: string): number {
 export function deviceOptions(command: Command): Command {
   return command
     .option('-d, --device <name...>', `board, see accel ls; several (default ${DEFAULT_BOARD})`)
-    .option('--dri', 'show the devices as /dev/dri/cardN too, for test suites of DRM')
+    .option('--dri', 'show all devices as /dev/dri/cardN too, for test suites of DRM')
     .addOption(
       new Option('--engines <where>', 'data paths in the thread of the core or in workers')
         .choices(['inline', 'worker'])

@@ -91,11 +91,12 @@ function virtualTarget(name: string | undefined, { engines, staging, onSystem }:
 
 /** The kernel's node of that path. @throws UsageError when there is none */
 export async function kernelNode(path: string): Promise<LinuxNode> {
-  const { linuxNodes } = await import('../linux/index.js');
-  const nodes = linuxNodes();
-  const node = nodes.find((candidate) => candidate.path === path);
+  const { linuxNode, linuxNodes } = await import('../linux/index.js');
+  const node = linuxNode(path);
   if (node !== undefined) return node;
-  const known = nodes.map((candidate) => candidate.path).join(', ');
+  const known = linuxNodes()
+    .map((candidate) => candidate.path)
+    .join(', ');
   throw new UsageError(`no node ${path}; the kernel has ${known || 'no accelerators'}`);
 }
 

@@ -35,7 +35,7 @@ export interface DaemonOptions {
   readonly pages: SharedPages;
   /** Path of the socket. One that nobody listens at is replaced. */
   readonly socket: string;
-  /** Shows devices as /dev/dri/cardN too. Default false. */
+  /** Shows all devices as /dev/dri/cardN and renderDN too. Default false: render nodes of drivers whose programs look there. */
   readonly dri?: boolean;
   readonly limits?: Partial<Limits>;
   /** False: user memory is reached by messages only. Default true: where the system allows it, directly. */

@@ -4,7 +4,7 @@ import { AccelError } from '../../base/errors.js';
 import { ACCEL_MAJOR, type AccelDevice } from '../../core/index.js';
 import type { Machine, MachineDevice } from '../../machine/index.js';
 
-/** Character major of DRM: only for `--dri`, because the accel class exists to keep graphics programs away. */
+/** Character major of DRM: for drivers whose programs look there, and for `--dri`. The accel class exists to keep graphics programs away. */
 export const DRM_MAJOR = 226;
 /** First minor of render nodes. */
 const RENDER_MINOR = 128;
@@ -22,7 +22,7 @@ export type TreeEntry =
   | { readonly type: 'dir'; readonly names: Set<string> };
 
 export interface TreeOptions {
-  /** Devices are shown as /dev/dri/cardN and renderDN too. */
+  /** All devices are shown as /dev/dri/cardN and renderDN too; without it, those whose driver says so as renderDN. */
   readonly dri: boolean;
 }
 
@@ -46,7 +46,7 @@ export class Tree {
     this.#claim('/dev/accel', '/sys/class/accel', `/sys/dev/char/${ACCEL_MAJOR}:`, '/sys/kernel/debug/accel');
     this.#dir('/dev/accel');
     this.#dir('/sys/class/accel');
-    if (dri) {
+    if (dri || machine.devices.some(({ accel }) => accel?.driver.renderNode === true)) {
       this.#claim('/dev/dri', '/sys/class/drm', `/sys/dev/char/${DRM_MAJOR}:`, '/sys/kernel/debug/dri');
       this.#dir('/dev/dri');
       this.#dir('/sys/class/drm');
@@ -124,10 +124,11 @@ export class Tree {
     const debug = `/sys/kernel/debug/accel/${accel.busName}`;
     this.#file(`${debug}/name`, lines(`${accel.driver.name} dev=${accel.busName} unique=${accel.busName}`));
     this.#put(`/sys/kernel/debug/accel/${accel.minor}`, { type: 'link', target: accel.busName });
-    if (!this.#dri) return;
-    this.#class(accel, parent, 'drm', `card${accel.minor}`, DRM_MAJOR, accel.minor, 'dri');
+    if (!this.#dri && accel.driver.renderNode !== true) return;
     const render = RENDER_MINOR + accel.minor;
     this.#class(accel, parent, 'drm', `renderD${render}`, DRM_MAJOR, render, 'dri');
+    if (!this.#dri) return;
+    this.#class(accel, parent, 'drm', `card${accel.minor}`, DRM_MAJOR, accel.minor, 'dri');
     this.#file(
       `/sys/kernel/debug/dri/${accel.minor}/name`,
       lines(`${accel.driver.name} dev=${accel.busName} unique=${accel.busName}`),

@@ -30,8 +30,25 @@ const classes = [
   { folder: 'class/drm', pattern: /^renderD\d+$/, all: false },
 ] as const;
 
-/** Nodes by class and number; none where the kernel has no such class. `sys` is where sysfs is. @throws AccelError EACCES ... */
+/**
+ * Nodes by class and number; none where the kernel has no such class. A device with nodes of both classes is listed by its
+ * accel node. `sys` is where sysfs is.
+ * @throws AccelError EACCES ...
+ */
 export function linuxNodes(sys = '/sys'): LinuxNode[] {
+  const nodes = allNodes(sys);
+  return nodes.filter((node) => {
+    const first = nodes.find(({ busName }) => busName !== '' && busName === node.busName);
+    return first === undefined || first === node;
+  });
+}
+
+/** The node of that path (`/dev/accel/accel0`, `/dev/dri/renderD128`). */
+export function linuxNode(path: string): LinuxNode | undefined {
+  return allNodes('/sys').find((node) => node.path === path);
+}
+
+function allNodes(sys: string): LinuxNode[] {
   return classes.flatMap(({ folder, pattern, all }) =>
     names(`${sys}/${folder}`)
       .filter((name) => pattern.test(name))
@@ -40,11 +57,6 @@ export function linuxNodes(sys = '/sys'): LinuxNode[] {
       .filter((node) => node !== undefined)
       .filter((node) => all || node.target !== undefined),
   );
-}
-
-/** The node of that path (`/dev/accel/accel0`, `/dev/dri/renderD128`). */
-export function linuxNode(path: string): LinuxNode | undefined {
-  return linuxNodes().find((node) => node.path === path);
 }
 
 function describe(folder: string, name: string): LinuxNode | undefined {
