@@ -5,6 +5,7 @@ import { FenceContext, type Fence } from './fence.js';
 import type { FileEntity } from './file.js';
 import type { AnyFile } from './ioctl.js';
 import { Job, type JobOptions } from './job.js';
+import type { JobLimit } from './job-limit.js';
 import type { Priority } from './run-queue.js';
 import type { Scheduler } from './scheduler.js';
 import { TraceStep } from './trace.js';
@@ -36,6 +37,7 @@ export class Entity<P> implements FileEntity {
   readonly #schedulers: readonly Scheduler<P>[];
   readonly #fromFile: Disposable | undefined;
   readonly #idle = new WaitQueue();
+  readonly #limit: JobLimit | undefined;
   #scheduler: Scheduler<P>;
   #jobs: Job<P>[] = [];
   #first = 0;
@@ -47,6 +49,7 @@ export class Entity<P> implements FileEntity {
     this.#scheduler = scheduler;
     this.#schedulers = [scheduler, ...schedulers.filter((other) => other !== scheduler)];
     this.file = file;
+    this.#limit = file?.process.jobs;
     this.priority = priority;
     this.scheduledContext = new FenceContext('drm_sched', scheduler.name);
     this.finishedContext = new FenceContext('drm_sched', scheduler.name);
@@ -76,12 +79,10 @@ export class Entity<P> implements FileEntity {
     return this.#jobs.length - this.#first;
   }
 
-  /** @throws AccelError ENOENT after kill; EBUSY when its client has as many unfinished jobs in it as it may */
+  /** @throws AccelError ENOENT after kill; EAGAIN when its client has as many unfinished jobs as it may (job-limit.ts) */
   job(payload: P, { credits = 1, timeoutNs = this.#scheduler.timeoutNs }: JobOptions = {}): Job<P> {
     if (this.#killed) throw new AccelError('ENOENT', { reason: 'the entity is gone' });
-    const most = this.file?.process.maxJobs ?? Infinity;
-    if (this.#unfinished >= most)
-      throw new AccelError('EBUSY', { reason: `${this.#unfinished} jobs are not finished, at most ${most}` });
+    this.#limit?.admit();
     const room = Math.max(1, Math.min(credits, this.#scheduler.credits));
     return new Job(this, payload, room, timeoutNs);
   }
@@ -93,6 +94,7 @@ export class Entity<P> implements FileEntity {
     const scheduler = this.#scheduler;
     const { device } = scheduler;
     this.#unfinished++;
+    this.#limit?.begin();
     scheduler.accept(job);
     if (device.trace.enabled) {
       const { name } = scheduler;
@@ -154,6 +156,7 @@ export class Entity<P> implements FileEntity {
 
   /** For the scheduler: a job of it has finished. */
   finished(): void {
+    this.#limit?.end();
     if (--this.#unfinished === 0) this.#idle.wakeAll();
   }
 

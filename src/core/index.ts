@@ -17,6 +17,7 @@ export * from './file.js';
 export * from './gem.js';
 export * from './health.js';
 export * from './histogram.js';
+export * from './job-limit.js';
 export * from './job.js';
 export * from './local-file.js';
 export { RuntimePower } from './power.js';

@@ -2,6 +2,7 @@
 // Not a thread of execution: it says who calls.
 import type { AbortSignalLike, ClientMemory, UserMemory } from './accel-file.js';
 import { FdTable } from './fd-table.js';
+import { JobLimit } from './job-limit.js';
 import { PlacedMemory } from './user-memory.js';
 
 export interface ProcessOptions {
@@ -14,8 +15,8 @@ export interface ProcessOptions {
   readonly user?: ClientMemory | (UserMemory & Partial<ClientMemory>);
   /** Default: a table of this process. */
   readonly fds?: FdTable;
-  /** Unfinished jobs that one queue of it may have; more are EBUSY. Default: no limit. */
-  readonly maxJobs?: number;
+  /** Unfinished jobs of its files, perhaps together with other processes' of the same client. Default: no limit. */
+  readonly jobs?: JobLimit;
 }
 
 let pids = 1000;
@@ -56,7 +57,7 @@ export class Process {
   readonly name: string;
   readonly user: ClientMemory;
   readonly fds: FdTable;
-  readonly maxJobs: number;
+  readonly jobs: JobLimit;
   readonly #onKill = new Set<() => void>();
   #killed = false;
 
@@ -67,7 +68,7 @@ export class Process {
     name = 'client',
     user,
     fds,
-    maxJobs = Infinity,
+    jobs = new JobLimit(),
   }: ProcessOptions = {}) {
     this.pid = pid ?? ++pids;
     this.uid = uid;
@@ -75,7 +76,7 @@ export class Process {
     this.name = name;
     this.user = (user as ClientMemory | undefined) ?? new PlacedMemory();
     this.fds = fds ?? new FdTable();
-    this.maxJobs = maxJobs;
+    this.jobs = jobs;
   }
 
   /** True once it was killed: its files do not wait for their jobs when they close. */

@@ -39,9 +39,15 @@ export function daemonRig(options: Partial<ServeOptions> = {}): Rig {
 }
 
 /** Another process that runs test/node/wire-peer.js: `line` resolves to what it prints next. */
-export function peer(socket: string, ...words: string[]) {
-  const script = fileURLToPath(new URL('wire-peer.js', import.meta.url));
-  const child: ChildProcess = spawn(process.execPath, [script, socket, ...words], {
+export const peer = (socket: string, ...words: string[]) => start('wire-peer.js', socket, ...words);
+
+/** Another process that runs `jobs` jobs of `device` when told, test/node/job-peer.js. */
+export const jobPeer = (socket: string, device: string, jobs: number) =>
+  start('job-peer.js', socket, device, String(jobs));
+
+function start(name: string, ...words: string[]) {
+  const script = fileURLToPath(new URL(name, import.meta.url));
+  const child: ChildProcess = spawn(process.execPath, [script, ...words], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();

@@ -201,45 +201,6 @@ describe('the wire', () => {
     await assert.rejects(file.closeFd(fence), code('EBADF'));
   });
 
-  it('limits what one process may hold', async () => {
-    await using rig = daemonRig({ limits: { files: 3, bytes: 65536 } });
-    await using connection = await Connection.open(rig.socket);
-    const file = await RemoteFile.open(connection, NODE);
-    await call(file, abi.DRM_IOCTL_NULL_GEM_NEW, { size: 40960n });
-    await assert.rejects(call(file, abi.DRM_IOCTL_NULL_GEM_NEW, { size: 40960n }), code('ENOMEM'));
-    await RemoteFile.open(connection, NODE);
-    const third = await RemoteFile.open(connection, NODE);
-    await assert.rejects(RemoteFile.open(connection, NODE), code('EMFILE'));
-    await third.close();
-    await RemoteFile.open(connection, NODE);
-    await using second = await Connection.open(rig.socket);
-    const elsewhere = await RemoteFile.open(second, NODE);
-    await call(elsewhere, abi.DRM_IOCTL_NULL_GEM_NEW, { size: 40960n });
-  });
-
-  it('limits the jobs that a file may have unfinished', async () => {
-    await using rig = daemonRig({ limits: { jobs: 2 } });
-    await using connection = await Connection.open(rig.socket);
-    const file = await RemoteFile.open(connection, NODE);
-    const { handle } = await call(file, abi.DRM_IOCTL_NULL_GEM_NEW, { size: 4096n });
-    // Each waits for a word that nobody writes, until its limit.
-    const wait = abi.NullCommand.bytes({ op: abi.NULL_OP_WAIT, value: 1, src_handle: handle });
-    const submit = () =>
-      call(file, abi.DRM_IOCTL_NULL_SUBMIT, {
-        commands: file.user.place(wait).pointer,
-        command_count: 1,
-        command_size: abi.NullCommand.size,
-        timeout_ms: 50,
-      });
-    await submit();
-    await submit();
-    await assert.rejects(submit(), code('EBUSY'));
-    const elsewhere = await RemoteFile.open(connection, NODE);
-    const job = await adapterFor('null').adapter.aJob(elsewhere, {});
-    await job.run();
-    await submit();
-  });
-
   it('gives a device that goes away the errno of one', async () => {
     await using rig = daemonRig();
     await using connection = await Connection.open(rig.socket);

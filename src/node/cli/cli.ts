@@ -152,7 +152,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
   addConform(program, io, verdict);
   addFault(program, io, verdict);
   addFuzz(program, io, verdict);
-  addServe(program, io);
+  addServe(program, io, verdict);
   addWith(program, io, ended);
 
   program

@@ -1,7 +1,8 @@
 // accel serve: devices for other processes, until told to stop.
 // Not the daemon: node/daemon.
 import { Option, type Command } from 'commander';
-import type { Limits } from '../daemon/daemon.js';
+import type { Limits } from '../daemon/account.js';
+import { DRAIN_MS } from '../daemon/daemon.js';
 import { serve, type Served } from '../daemon/serve.js';
 import { DEFAULT_BOARD, type EngineKind } from '../system.js';
 import { columns } from './columns.js';
@@ -19,7 +20,10 @@ interface ServeCommandOptions extends DeviceOptions {
   readonly socket?: string;
   readonly maxFiles?: number;
   readonly maxMemory?: number;
+  readonly maxBuffers?: number;
   readonly maxJobs?: number;
+  /** Seconds. */
+  readonly drain: number;
   readonly json?: boolean;
 }
 
@@ -45,11 +49,13 @@ export function serveDevices(
   });
 }
 
-async function run(options: ServeCommandOptions, io: CommandIo): Promise<void> {
+/** Resolves to false when the daemon stopped with jobs unfinished. */
+async function run(options: ServeCommandOptions, io: CommandIo): Promise<boolean> {
   const socket = options.socket ?? defaultSocket();
   const limits = {
     ...(options.maxFiles === undefined ? {} : { files: options.maxFiles }),
     ...(options.maxMemory === undefined ? {} : { bytes: options.maxMemory * MIB }),
+    ...(options.maxBuffers === undefined ? {} : { buffers: options.maxBuffers }),
     ...(options.maxJobs === undefined ? {} : { jobs: options.maxJobs }),
   };
   await using served = serveDevices(options, socket, io, limits);
@@ -67,15 +73,29 @@ async function run(options: ServeCommandOptions, io: CommandIo): Promise<void> {
     );
   }
   const signal = await stopped();
-  if (options.json !== true) io.err(`${signal}: closing, jobs are finished first\n`);
+  if (options.json !== true)
+    io.err(`${signal}: jobs are finished first, for at most ${options.drain} s; once more ends at once\n`);
+  const left = await served.daemon.close({ drainMs: options.drain * 1000 });
+  if (left > 0) io.err(`accel: ${left} jobs were not finished\n`);
+  return left === 0;
 }
 
-/** The signal that asks to stop. */
+/** The signal that asks to stop. After it signals do as they do by themselves: the next one ends the process. */
 function stopped(): Promise<NodeJS.Signals> {
+  const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-      process.once(signal, () => resolve(signal));
+    const first = (signal: NodeJS.Signals): void => {
+      for (const one of signals) process.off(one, first);
+      resolve(signal);
+    };
+    for (const one of signals) process.on(one, first);
   });
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (text === '' || !(value >= 0 && value <= 1e6)) throw new UsageError(`${text}: seconds are needed`);
+  return value;
 }
 
 export function whole(text: string): number {
@@ -97,13 +117,16 @@ export function deviceOptions(command: Command): Command {
     .option('--staging', 'let a driver in staging load');
 }
 
-export function addServe(program: Command, io: CommandIo): void {
+/** `ended` hears whether every job was finished. */
+export function addServe(program: Command, io: CommandIo, ended: (finished: boolean) => void): void {
   deviceOptions(program.command('serve'))
     .description('serve devices to other processes')
     .option('--socket <path>', 'where to listen (default $XDG_RUNTIME_DIR/accel.sock)')
     .option('--max-files <n>', 'descriptors that a process may hold', whole)
-    .option('--max-memory <MiB>', 'buffers that a process may hold', whole)
-    .option('--max-jobs <n>', 'unfinished jobs that a queue of an open file may have', whole)
+    .option('--max-memory <MiB>', 'memory of buffers that a process may hold', whole)
+    .option('--max-buffers <n>', 'buffers that a process may hold', whole)
+    .option('--max-jobs <n>', 'unfinished jobs that a process may have', whole)
+    .option('--drain <seconds>', 'how long to wait for jobs when told to stop', seconds, DRAIN_MS / 1000)
     .option('--json', 'print JSON')
-    .action(async (options: ServeCommandOptions) => run(options, io));
+    .action(async (options: ServeCommandOptions) => ended(await run(options, io)));
 }

@@ -7,6 +7,7 @@ import type { AbortSignalLike, OpenFile } from '../../core/index.js';
 import { FdStatus, MAX_FDS, MAX_PAYLOAD, Reply } from '../wire/messages.js';
 import type { Endpoint } from '../wire/endpoint.js';
 import { close, COPY_BYTES, readProcess, writeProcess } from '../wire/sockets.js';
+import type { Account } from './account.js';
 
 /** The request that the code now running works on. */
 export const current = new AsyncLocalStorage<Call>();
@@ -34,13 +35,9 @@ export interface Answer {
   readonly fds: readonly number[];
 }
 
-/** Who pays for the buffers that a call makes. */
-export interface Charged {
-  bytes: number;
-}
-
 export interface CallOptions {
-  readonly charged: Charged;
+  /** Who pays for the buffers that the call makes. */
+  readonly charged: Account;
   readonly endpoint: Endpoint;
   readonly tag: number;
   /** A process whose memory may be read and written, or 0. */
@@ -54,7 +51,7 @@ const PLACEHOLDER = 0x7f000000;
 
 export class Call implements AbortSignalLike {
   readonly tag: number;
-  readonly charged: Charged;
+  readonly charged: Account;
   readonly #endpoint: Endpoint;
   readonly #pid: number;
   readonly #identify: (fd: number) => OpenFile;

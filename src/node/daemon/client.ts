@@ -21,10 +21,11 @@ import {
   WIRE_VERSION,
 } from '../wire/messages.js';
 import { close, peerCredentials, readProcess, type Credentials } from '../wire/sockets.js';
+import type { Account } from './account.js';
 import { Call, current } from './call.js';
 import type { Service } from './daemon.js';
 import { OpenNode } from './node.js';
-import type { Holder, WireObject } from './objects.js';
+import type { WireObject } from './objects.js';
 import { remoteProcess } from './remote-process.js';
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, type TreeEntry } from './tree.js';
 
@@ -60,7 +61,7 @@ function descriptorFields(def: Ioctl | undefined): readonly number[] {
 }
 
 /** A process, over all its connections. */
-export class Client implements Holder {
+export class Client {
   readonly key: string;
   readonly credentials: Credentials;
   readonly process: Process;
@@ -69,15 +70,11 @@ export class Client implements Holder {
   readonly name: string;
   readonly id: number;
   readonly connections = new Set<Connection>();
-  /** Numbers it was given: it held a descriptor of each. */
-  readonly attached = new Set<number>();
+  readonly account: Account;
+  /** Objects it was given: it held a descriptor of each. Not their numbers, which are used again. */
+  readonly attached = new WeakSet<WireObject>();
   /** Nodes it opened that are closing. */
   readonly closing = new Set<OpenNode>();
-  files = 0;
-  calls = 0;
-  bytes = 0;
-  readonly maxFiles: number;
-  readonly maxJobs: number;
   /** It said BYE. */
   orderly = false;
   gone = false;
@@ -88,22 +85,21 @@ export class Client implements Holder {
     name: string,
     credentials: Credentials,
     memoryPid: number,
-    limits: Service['limits'],
+    account: Account,
   ) {
     this.id = id;
     this.key = key;
     this.name = name;
     this.credentials = credentials;
     this.memoryPid = memoryPid;
-    this.maxFiles = limits.files;
-    this.maxJobs = limits.jobs;
+    this.account = account;
     this.process = this.newProcess();
   }
 
   /** Who opens a node, to the core. One for each: it ends with the file, not with the process. */
   newProcess(): Process {
     const { pid, uid } = this.credentials;
-    return remoteProcess({ pid, uid, admin: uid === 0, name: this.name, maxJobs: this.maxJobs });
+    return remoteProcess({ pid, uid, admin: uid === 0, name: this.name, jobs: this.account.jobs });
   }
 
   /** The last connection is closed. Killed, unless it said BYE: files that only it had are not waited for. */
@@ -119,14 +115,17 @@ export class Connection {
   readonly #service: Service;
   readonly #endpoint: Endpoint;
   readonly #credentials: Credentials;
+  readonly #account: Account;
   readonly #calls = new Map<number, Call>();
   #client: Client | undefined;
   #details = false;
 
-  /** Owns `fd`. @throws AccelError when the peer is gone already */
+  /** Owns `fd` once it returns. @throws AccelError when the peer is gone already, EMFILE when it has too many */
   constructor(service: Service, fd: number) {
     this.#service = service;
     this.#credentials = peerCredentials(fd);
+    this.#account = service.accounts.of(this.#credentials);
+    this.#account.addConnection();
     this.#endpoint = new Endpoint({
       reactor: service.reactor,
       fd,
@@ -147,6 +146,7 @@ export class Connection {
   #ended(): void {
     for (const call of [...this.#calls.values()]) call.lost();
     this.#service.connections.delete(this);
+    this.#account.dropConnection();
     const client = this.#client;
     if (client === undefined) return;
     client.connections.delete(this);
@@ -209,7 +209,13 @@ export class Connection {
       const name = new TextDecoder('latin1')
         .decode(payload.slice(KEY_BYTES, KEY_BYTES + 15))
         .replace(/\0.*$/s, '');
-      client = this.#service.addClient(text, name, this.#credentials, this.#memoryPid(pid, a, key));
+      client = this.#service.addClient(
+        text,
+        name,
+        this.#credentials,
+        this.#memoryPid(pid, a, key),
+        this.#account,
+      );
     }
     this.#client = client;
     client.connections.add(this);
@@ -263,29 +269,26 @@ export class Connection {
   }
 
   #object(client: Client, id: number): WireObject {
-    const object = client.attached.has(id) ? this.#service.objects.get(id) : undefined;
-    if (object !== undefined) return object;
-    client.attached.delete(id);
+    const object = this.#service.objects.get(id);
+    if (object !== undefined && client.attached.has(object)) return object;
     throw new AccelError('ESTALE', { field: 'object', reason: `${id} is no object that this process knows` });
   }
 
   #begin(client: Client, tag: number): Call {
     if (this.#calls.has(tag) || this.#calls.size >= MAX_CALLS) throw new Error(`tag ${tag} is under way`);
     const call = new Call({
-      charged: client,
+      charged: client.account,
       endpoint: this.#endpoint,
       tag,
       pid: client.memoryPid,
       identify: (fd) => this.#service.objects.identify(fd),
     });
     this.#calls.set(tag, call);
-    client.calls++;
     return call;
   }
 
-  #finish(client: Client, call: Call): void {
+  #finish(call: Call): void {
     this.#calls.delete(call.tag);
-    client.calls--;
     call.finish();
   }
 
@@ -302,7 +305,7 @@ export class Connection {
     const { placed } = call;
     if (typeof outcome === 'number' && placed === undefined) {
       // By far the usual case.
-      this.#finish(client, call);
+      this.#finish(call);
       this.#endpoint.send({ type: Reply.REPLY, tag, result: outcome }, back);
       return;
     }
@@ -319,8 +322,8 @@ export class Connection {
           const value = view.getInt32(at, true);
           const one = placed.find(({ placeholder }) => placeholder === value);
           if (one === undefined || fds.length === MAX_PLACES) continue;
-          const { fd, object: made } = this.#service.objects.exportFile(one.file, one.flags, client);
-          client.attached.add(made.id);
+          const { fd, object: made } = this.#service.objects.exportFile(one.file, one.flags, client.account);
+          client.attached.add(made);
           if ((one.flags & O_CLOEXEC) === 0) open |= 1 << fds.length;
           places |= BigInt(at) << BigInt(16 * fds.length);
           fds.push(fd);
@@ -331,7 +334,7 @@ export class Connection {
       }
     }
     for (let i = fds.length; i < MAX_PLACES; i++) places |= BigInt(NO_PLACE) << BigInt(16 * i);
-    this.#finish(client, call);
+    this.#finish(call);
     if (error !== undefined) {
       // The kernel copies out on errors too.
       this.#fail(tag, error, back);
@@ -385,7 +388,7 @@ export class Connection {
       this.#endpoint.send({ type: Reply.REPLY, tag, a: Kind.NONE });
       return;
     }
-    client.attached.add(object.id);
+    client.attached.add(object);
     this.#endpoint.send({
       type: Reply.REPLY,
       tag,
@@ -406,7 +409,7 @@ export class Connection {
         entry.type === 'node'
           ? this.#service.openNode(client, entry, flags)
           : this.#service.openSwSync(client);
-      client.attached.add(object.id);
+      client.attached.add(object);
       const { id, kind, device } = object;
       this.#endpoint.send(
         { type: Reply.REPLY, tag, object: id, a: kind, b: deviceNumber(device) },

@@ -1,12 +1,14 @@
 // The daemon: a system's devices for the processes that connect to a socket. docs/wire.md is the protocol.
 // Not the command: cli/serve.ts.
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AccelError } from '../../base/errors.js';
 import { SwSyncTimeline } from '../../core/index.js';
 import type { System } from '../system.js';
 import { Reactor } from '../wire/reactor.js';
 import type { SharedPages } from '../wire/shared-pages.js';
 import { accept, close, connect, EPOLLIN, listen, type Credentials } from '../wire/sockets.js';
+import { Accounts, DEFAULT_LIMITS, type Account, type Limits } from './account.js';
 import { Buffers } from './buffers.js';
 import { Client, Connection } from './client.js';
 import { OpenNode } from './node.js';
@@ -16,17 +18,12 @@ import { Tree, type TreeEntry } from './tree.js';
 const O_EXCL = 0o200;
 const O_NONBLOCK = 0o4000;
 
-/** What one process may have at most. */
-export interface Limits {
-  /** Descriptors of ours: EMFILE. */
-  readonly files: number;
-  /** Bytes of buffers: ENOMEM. */
-  readonly bytes: number;
-  /** Unfinished jobs in one queue of one open file: EBUSY. */
-  readonly jobs: number;
-}
-
-export const DEFAULT_LIMITS: Limits = { files: 8192, bytes: 2 ** 31, jobs: 4096 };
+/** How long close waits for jobs, milliseconds, unless told. */
+export const DRAIN_MS = 10_000;
+/** How long a client that has files open may still ask for results after the last job, milliseconds. */
+const ASK_MS = 200;
+/** How often a daemon that stops looks whether jobs are left, milliseconds. */
+const LOOK_MS = 5;
 
 export interface DaemonOptions {
   /** Not owned. */
@@ -50,12 +47,12 @@ export interface Service {
   readonly buffers: Buffers;
   readonly objects: Objects;
   readonly tree: Tree;
-  readonly limits: Limits;
+  readonly accounts: Accounts;
   readonly direct: boolean;
   readonly prefixes: Uint8Array;
   readonly connections: Set<Connection>;
   readonly clients: Map<string, Client>;
-  addClient(key: string, name: string, credentials: Credentials, memoryPid: number): Client;
+  addClient(key: string, name: string, credentials: Credentials, memoryPid: number, account: Account): Client;
   /** @throws AccelError as open(2) */
   openNode(
     client: Client,
@@ -73,6 +70,8 @@ export interface DaemonStats {
   readonly objects: number;
   /** Requests under way. */
   readonly calls: number;
+  /** Jobs of clients that are not finished. */
+  readonly jobs: number;
 }
 
 export class Daemon implements AsyncDisposable {
@@ -84,9 +83,9 @@ export class Daemon implements AsyncDisposable {
   readonly #service: Service;
   readonly #listening: number;
   /** Nodes whose jobs are not over. */
-  readonly #closing = new Set<Promise<void>>();
+  readonly #hungUp = new Set<Promise<void>>();
   #clients = 0;
-  #closed = false;
+  #closing: Promise<number> | undefined;
 
   /** @throws AccelError EBUSY when a daemon listens at `socket`, EACCES, ENOENT */
   constructor(options: DaemonOptions) {
@@ -110,20 +109,20 @@ export class Daemon implements AsyncDisposable {
       buffers: this.#buffers,
       objects: this.#objects,
       tree,
-      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      accounts: new Accounts({ ...DEFAULT_LIMITS, ...options.limits }),
       direct: options.direct ?? true,
       prefixes: Buffer.from(tree.prefixes.map((prefix) => `${prefix}\0`).join('')),
       connections,
       clients: new Map(),
-      addClient: (key, name, credentials, memoryPid) => {
-        const client = new Client(++this.#clients, key, name, credentials, memoryPid, this.#service.limits);
+      addClient: (key, name, credentials, memoryPid, account) => {
+        const client = new Client(++this.#clients, key, name, credentials, memoryPid, account);
         this.#service.clients.set(key, client);
         return client;
       },
       openNode: (client, entry, flags) => this.#openNode(client, entry, flags),
       openSwSync: (client) => {
         const timeline = new SwSyncTimeline(clock, client.name);
-        return this.#objects.exportFile(timeline, 0, client);
+        return this.#objects.exportFile(timeline, 0, client.account);
       },
       defect: (error) => {
         options.onDefect?.(error);
@@ -134,16 +133,32 @@ export class Daemon implements AsyncDisposable {
   }
 
   get stats(): DaemonStats {
-    const { clients, connections } = this.#service;
+    const { clients, connections, accounts } = this.#service;
     let calls = 0;
     for (const connection of connections) calls += connection.calls;
-    return { clients: clients.size, connections: connections.size, objects: this.#objects.count, calls };
+    return {
+      clients: clients.size,
+      connections: connections.size,
+      objects: this.#objects.count,
+      calls,
+      jobs: accounts.unfinished,
+    };
   }
 
-  /** Takes no more clients, cuts those there are, and resolves when their files are closed and their jobs over. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  /**
+   * Stops as a device that goes away: files can no more be opened and jobs no more be submitted (ENODEV), all other calls go on. The
+   * jobs there are finish, for at most `drainMs`, and who waits for them is told. Then every connection is cut and every file
+   * closed. Resolves to how many jobs were not finished; the same when it is called again.
+   */
+  close({ drainMs = DRAIN_MS }: { readonly drainMs?: number } = {}): Promise<number> {
+    return (this.#closing ??= this.#close(drainMs));
+  }
+
+  async #close(drainMs: number): Promise<number> {
+    const { accounts } = this.#service;
+    accounts.refuseJobs('ENODEV');
+    await this.#drain(drainMs);
+    const left = accounts.unfinished;
     this.#reactor.remove(this.#listening);
     close(this.#listening);
     try {
@@ -151,16 +166,32 @@ export class Daemon implements AsyncDisposable {
     } catch {
       // Somebody else has removed it.
     }
-    for (const client of this.#service.clients.values()) client.orderly = true;
+    // What is left had its time: files do not wait for it once more.
+    for (const client of this.#service.clients.values()) client.orderly = left === 0;
     for (const connection of [...this.#service.connections]) connection.end();
     this.#objects.closeAll();
-    await Promise.all(this.#closing);
+    await Promise.all(this.#hungUp);
     this.#buffers[Symbol.dispose]();
     this.#reactor.close();
+    return left;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #drain(ms: number): Promise<void> {
+    const { accounts, connections } = this.#service;
+    const end = performance.now() + ms;
+    while (accounts.unfinished > 0 && performance.now() < end) await sleep(LOOK_MS);
+    // Who has not asked yet how its job ended is about to.
+    const asked = Math.min(end, performance.now() + ASK_MS);
+    while (connections.size > 0 && this.#files > 0 && performance.now() < asked) await sleep(LOOK_MS);
+  }
+
+  /** Device files that somebody holds. */
+  get #files(): number {
+    return this.#system.machine.core.devices().reduce((sum, { files }) => sum + files.size, 0);
   }
 
   #accept(): void {
@@ -179,6 +210,8 @@ export class Daemon implements AsyncDisposable {
     entry: TreeEntry & { readonly type: 'node' },
     flags: number,
   ): { fd: number; object: WireObject } {
+    if (this.#closing !== undefined)
+      throw new AccelError('ENODEV', { call: 'open', reason: 'the daemon stops' });
     const process = client.newProcess();
     const local = this.#system.machine.core.open(entry.device, process, {
       exclusive: (flags & O_EXCL) !== 0,
@@ -194,18 +227,18 @@ export class Daemon implements AsyncDisposable {
       this.#reactor,
       () => {
         client.closing.add(node);
-        this.#closing.add(closed);
+        this.#hungUp.add(closed);
         if (client.gone && !client.orderly) node.kill();
       },
       () => {
         client.closing.delete(node);
-        this.#closing.delete(closed);
+        this.#hungUp.delete(closed);
         over();
       },
     );
     try {
       const nonblock = (flags & O_NONBLOCK) !== 0;
-      const { fd, object, end } = this.#objects.exportNode(node, entry.number, nonblock, client);
+      const { fd, object, end } = this.#objects.exportNode(node, entry.number, nonblock, client.account);
       node.attach(end);
       return { fd, object };
     } catch (error) {

@@ -7,6 +7,7 @@ import { DmaBuf, EventFd, OpenFile, SyncFile } from '../../core/index.js';
 import { Kind } from '../wire/messages.js';
 import type { Reactor } from '../wire/reactor.js';
 import { close, EPOLLOUT, EPOLLRDHUP, eventfdAdd, shutdownWrite, socketPair } from '../wire/sockets.js';
+import type { Account } from './account.js';
 import type { Buffers } from './buffers.js';
 import type { OpenNode } from './node.js';
 
@@ -40,12 +41,6 @@ class ForeignFile extends OpenFile {
   protected release(): void {
     // Nothing is held.
   }
-}
-
-/** Who is charged for a descriptor. */
-export interface Holder {
-  files: number;
-  readonly maxFiles: number;
 }
 
 export interface WireObject {
@@ -112,7 +107,7 @@ export class Objects {
     node: OpenNode,
     device: readonly [number, number],
     nonblock: boolean,
-    holder: Holder,
+    holder: Account,
   ): { fd: number; object: WireObject; end: number } {
     const entry = this.#add({ kind: Kind.NODE, node, device });
     const { theirs, mine } = this.#pair(
@@ -126,7 +121,7 @@ export class Objects {
   }
 
   /** A file as a descriptor to be sent and closed. Takes a reference of its own. @throws AccelError EMFILE, ENOSPC */
-  exportFile(file: OpenFile, flags: number, holder: Holder): { fd: number; object: WireObject } {
+  exportFile(file: OpenFile, flags: number, holder: Account): { fd: number; object: WireObject } {
     if (file instanceof DmaBuf) {
       const { fd } = this.#buffers.handOut(file.gem, flags);
       return { fd, object: this.ofFile(file) };
@@ -202,36 +197,40 @@ export class Objects {
 
   #pair(
     entry: Entry,
-    holder: Holder,
+    holder: Account,
     nonblock: boolean,
     onClose: () => void,
     onWritable?: () => void,
   ): { mine: number; theirs: number } {
+    let charged = false;
+    let pair: readonly [number, number] | undefined;
     try {
-      if (holder.files >= holder.maxFiles)
-        throw new AccelError('EMFILE', { reason: `this process has ${holder.files} descriptors of ours` });
-      const [mine, theirs] = socketPair(nonblock);
+      holder.addFile();
+      charged = true;
+      pair = socketPair(nonblock);
+      const [mine, theirs] = pair;
       const inode = fstatSync(theirs).ino;
-      this.#byInode.set(inode, entry);
-      entry.ends++;
-      holder.files++;
       const end = (): void => {
         this.#ends.delete(mine);
         this.#reactor.remove(mine);
         close(mine);
         this.#byInode.delete(inode);
-        holder.files--;
+        holder.dropFile();
         if (--entry.ends === 0) this.#drop(entry);
         onClose();
       };
-      this.#ends.set(mine, end);
       const ready = (events: number): void => {
         if ((events & ~EPOLLOUT) !== 0) end();
         else onWritable?.();
       };
       this.#reactor.add(mine, EPOLLRDHUP, ready, { first: true });
+      this.#byInode.set(inode, entry);
+      this.#ends.set(mine, end);
+      entry.ends++;
       return { mine, theirs };
     } catch (error) {
+      if (charged) holder.dropFile();
+      for (const fd of pair ?? []) close(fd);
       if (entry.ends === 0) this.#drop(entry);
       throw error;
     }

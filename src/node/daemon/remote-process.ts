@@ -29,7 +29,7 @@ class RemoteFds extends FdTable {
 }
 
 export function remoteProcess(
-  options: Pick<ProcessOptions, 'pid' | 'uid' | 'admin' | 'name' | 'maxJobs'>,
+  options: Pick<ProcessOptions, 'pid' | 'uid' | 'admin' | 'name' | 'jobs'>,
 ): Process {
   return new Process({ ...options, user: memory, fds: new RemoteFds() });
 }

@@ -3,7 +3,7 @@
 import { AccelError } from '../../base/errors.js';
 import type { MachineOptions } from '../../machine/index.js';
 import { openSystem, type System, type SystemOptions } from '../system.js';
-import { Daemon, DEFAULT_LIMITS, type DaemonOptions } from './daemon.js';
+import { Daemon, type DaemonOptions } from './daemon.js';
 import { ClientFiles } from './client-files.js';
 
 export interface ServeOptions
@@ -23,8 +23,7 @@ export interface Served extends AsyncDisposable {
 /** @throws AccelError as openSystem and Daemon */
 export function serve(options: ServeOptions): Served {
   let pages: ClientFiles | undefined;
-  const limit = options.limits?.bytes ?? DEFAULT_LIMITS.bytes;
-  const backing: MachineOptions['backing'] = (memory) => (pages = new ClientFiles(memory, limit));
+  const backing: MachineOptions['backing'] = (memory) => (pages = new ClientFiles(memory));
   const { devices, engines, staging, dram = DRAM, onGuestError } = options;
   const system = openSystem({
     backing,
