@@ -107,11 +107,6 @@ const cases: Case[] = [
       return b.add('Gemm', [b.add('Relu', [first]), n.weights(b, [10, 24])], { transB: 1 });
     },
   },
-];
-
-/** In fp16 only: products and extremes of two tensors, slopes. */
-const halfCases: Case[] = [
-  ...cases.filter(({ title }) => !title.startsWith('normalises')),
   {
     title: 'adds, subtracts, multiplies and compares two tensors',
     shape: [1, 20, 5, 6],
@@ -121,6 +116,55 @@ const halfCases: Case[] = [
       return [b.add('Mul', [...sums]), b.add('Max', [p, q]), b.add('Min', [p, b.scalar(0.25)])];
     },
   },
+  {
+    title: 'weighs channels by what the network makes of their means',
+    shape: [1, 40, 6, 7],
+    build: (b, x, n) => {
+      const y = b.add('Relu', [conv(b, x, n, 40, 3)]);
+      const squeezed = b.add('Relu', [conv(b, b.add('GlobalAveragePool', [y]), n, 12)]);
+      const gate = b.add('Clip', [conv(b, squeezed, n, 40), b.scalar(0), b.scalar(1)]);
+      return [b.add('Mul', [y, gate]), b.add('Add', [gate, y]), b.add('Max', [y, gate])];
+    },
+    steps: 1,
+  },
+  {
+    title: 'has a slope for negative values of each channel',
+    shape: [1, 37, 5, 6],
+    build: (b, x, n) => {
+      const slopes = b.constant('float32', [37, 1, 1], n.floats(37, 0.6));
+      const y = b.add('PRelu', [conv(b, x, n, 37), slopes]);
+      return b.add('LeakyRelu', [b.add('MaxPool', [y], { kernel_shape: [2, 2] })], { alpha: 0.3 });
+    },
+  },
+];
+
+/** On int8 where SDP has Y and a table. */
+const tableCases: Case[] = [
+  {
+    title: 'has slopes behind convolutions',
+    shape: [1, 20, 6, 7],
+    build: (b, x, n) => {
+      const leaky = (value: Value, alpha: number): Value => b.add('LeakyRelu', [value], { alpha });
+      return leaky(conv(b, leaky(conv(b, x, n, 37, 3), 0.1), n, 20), 0.37);
+    },
+    layers: 2,
+  },
+  {
+    title: 'gates channels and points by sigmoids',
+    shape: [1, 40, 6, 7],
+    build: (b, x, n) => {
+      const y = conv(b, x, n, 40, 3);
+      const swish = b.add('Mul', [y, b.add('Sigmoid', [y])]);
+      const squeezed = b.add('HardSwish', [conv(b, b.add('GlobalAveragePool', [swish]), n, 12)]);
+      return b.add('Mul', [swish, b.add('HardSigmoid', [conv(b, squeezed, n, 40)])]);
+    },
+  },
+];
+
+/** In fp16 only. */
+const halfCases: Case[] = [
+  ...cases.filter(({ title }) => !title.startsWith('normalises')),
+  ...tableCases.map((one) => ({ ...one, layers: Infinity })),
   {
     title: 'has slopes for negative values, limits and means',
     shape: [1, 20, 9, 8],
@@ -202,7 +246,8 @@ async function run(
 for (const config of ['nv_small', 'nv_large', 'nv_full'] as const)
   describe(`operators on ${config}`, () => {
     const system = openSystem({ devices: [`nvdla:${config}`] });
-    for (const one of cases) it(one.title, () => run(system, config, one));
+    for (const one of [...cases, ...(config === 'nv_small' ? [] : tableCases)])
+      it(one.title, () => run(system, config, one));
   });
 
 describe('operators in fp16 on nv_full', () => {

@@ -597,7 +597,7 @@ describe('NVDLA target: placement', () => {
       program.placement.map(({ device, reason }) => [device, reason]),
       [
         ['nvdla', 'SDP'],
-        ['host', 'the target has no such operator'],
+        ['host', 'SDP of nv_small has no look-up table'],
         ['nvdla', 'SDP'],
       ],
     );

@@ -43,7 +43,8 @@ const followers = new Set<string>([
     'LeakyRelu',
     'Elu',
   ],
-  ...['Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish', 'Pad', 'Resize'],
+  ...['Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish', 'Pad', 'Resize', 'PRelu', 'Max', 'Min'],
+  ...['Celu', 'Erf', 'Gelu', 'Mish', 'Selu', 'Softplus', 'Softsign', 'ThresholdedRelu'],
 ]);
 
 /** Operators whose result has the range of what they take. */
@@ -64,8 +65,11 @@ const movers = new Set<string>([
 
 /** Whether the operator takes all inputs as data, or only the first ones. */
 function dataOf(node: Node): Value[] {
-  const count =
-    node.op === 'Concat' ? node.inputs.length : ['Add', 'Sub', 'Mul', 'MatMul'].includes(node.op) ? 2 : 1;
+  const count = ['Concat', 'Max', 'Min'].includes(node.op)
+    ? node.inputs.length
+    : ['Add', 'Sub', 'Mul', 'MatMul'].includes(node.op)
+      ? 2
+      : 1;
   return node.inputs.slice(0, count).filter((value) => value !== undefined);
 }
 
@@ -320,7 +324,7 @@ export function quantize(
       const axis = channelAxis(node, weights);
       const { data, scale } = quantizeWeights(weights, axis, node.inputs[2], scaleOf(node.inputs[0]!).scale);
       insertion.weights(node, 1, data, scale, axis);
-    } else if (['Add', 'Sub', 'Mul'].includes(node.op) && index >= 0) {
+    } else if (['Add', 'Sub', 'Mul', 'Max', 'Min'].includes(node.op) && index >= 0) {
       const { data, scale } = quantizeWeights(node.inputs[index]!, undefined, undefined, 1);
       insertion.weights(node, index, data, scale, undefined);
     }

@@ -1,4 +1,4 @@
-// The addition of two quantised tensors as multipliers and shifts: out = (a - za) * sa/so + (b - zb) * sb/so + zo.
+// The addition of two quantised tensors (a difference has one negative scale) as multipliers and shifts: out = (a - za) * sa/so + (b - zb) * sb/so + zo.
 // Not the layers: those are in residual.ts.
 //
 // In SDP alone (X1: source * mul; X2: + operand << shift; C: one 16-bit scale for the sum) C's scale has to stand for one input's
@@ -34,6 +34,8 @@ const GOOD_ENOUGH = 1e-6;
 export interface AdditionOptions {
   /** Negative sums become zero by X2. Possible where the operand's zero point is 0: undefined is returned otherwise. */
   readonly relu: boolean;
+  /** The first input has to be the source. */
+  readonly sourceFirst?: boolean;
   /** Whether a convolution may come first. */
   readonly convolution: boolean;
 }
@@ -46,7 +48,7 @@ export function planAddition(
   options: AdditionOptions,
 ): Addition | undefined {
   let best: Addition | undefined;
-  for (const firstIsSource of [true, false]) {
+  for (const firstIsSource of options.sourceFirst ? [true] : [true, false]) {
     const search = new Search(firstIsSource ? [a, b] : [b, a], out, options.relu, firstIsSource);
     if (options.relu && search.operand.zeroPoint !== 0) continue;
     search.alone();
@@ -106,10 +108,10 @@ class Search {
     const source = w0 * mul;
     const operand = w1 * mul + 2 ** shift;
     // The common scale is met best where its input weighs most.
-    const made = wantSource > wantOperand ? wantSource / source : wantOperand / operand;
+    const made = Math.abs(wantSource) > Math.abs(wantOperand) ? wantSource / source : wantOperand / operand;
     const truncate = Math.min(63, 14 - Math.floor(Math.log2(Math.abs(made))));
     const scale = Math.round(made * 2 ** truncate);
-    if (truncate < 0 || scale === 0 || Math.abs(scale) > INT16_MAX) return;
+    if (truncate < 0 || scale === 0 || Math.abs(scale) > INT16_MAX || (this.#relu && scale < 0)) return;
     const unit = scale / 2 ** truncate;
     const error = 128 * (Math.abs(unit * source - wantSource) + Math.abs(unit * operand - wantOperand));
     if (error >= (this.best?.error ?? Infinity)) return;

@@ -1,28 +1,37 @@
 // The NVDLA target: which layers a node becomes, and the segments of parts of a graph.
 // Not a quantiser: a float graph ends up on the host, node by node, with that as the reason.
 import { type ConfigName, configs, type NvdlaConfig } from '../../../hw/nvdla/index.js';
-import { CompileError, type Graph, type Node } from '../../ir/index.js';
+import { unaryFunction } from '../../ir/evaluate/elementwise.js';
+import { CompileError, type Graph, type Node, shapeOf, type Value } from '../../ir/index.js';
 import { compileParts, type OnHost, outputsOf, type Part, refusal } from '../parts.js';
 import type { CompiledProgram, NvdlaSegment } from '../program.js';
 import { lowerConv, lowerProduct } from './convolution.js';
 import { lowerActivation, lowerBatchNormalization, lowerScale } from './elementwise.js';
 import { lowerAdd } from './residual.js';
 import { rootOf } from './cube.js';
-import { isHalf, lowerHalfBinary, lowerLeaky } from './half.js';
+import { lowerExtreme } from './extremes.js';
+import { isHalf, lowerHalfBinary, lowerHalfSlope } from './half.js';
 import { emitSegment, type SegmentOutput } from './emit.js';
 import { lowerConcat, lowerGather, lowerSlice, lowerSplit } from './join.js';
 import { Lowering } from './lowering.js';
 import { lowerLrn } from './normalization.js';
+import { isPerChannel } from './operands.js';
 import { lowerAveragePool, lowerGlobalAverage, lowerGlobalMaxPool, lowerMaxPool } from './pooling.js';
+import { lowerMul } from './product.js';
+import { lowerSlope } from './slope.js';
+import { lowerFunction } from './table.js';
 import { lowerDequantizeLinear, lowerQuantizeLinear, lowerReshape, lowerTranspose } from './structure.js';
 
 export interface NvdlaOptions {
   readonly config: ConfigName;
 }
 
-/** Whether neither input is known at compile time. */
-function ofTensors(node: Node): boolean {
-  return node.inputs.every((value) => value?.data === undefined);
+/** Whether one factor is a constant: one number, or one per channel of the other. */
+function isScale({ inputs: [a, b] }: Node): boolean {
+  const fits = (constant: Value | undefined, tensor: Value | undefined): boolean =>
+    constant?.data !== undefined &&
+    (constant.data.length === 1 || isPerChannel(shapeOf(constant), shapeOf(tensor!)));
+  return fits(b, a) || fits(a, b);
 }
 
 /** Adds the layers of a node, or throws a CompileError whose rule says why the device cannot. */
@@ -34,21 +43,21 @@ function lowerNode(lowering: Lowering, node: Node): void {
     case 'MatMul':
       return lowerProduct(lowering, node);
     case 'Add':
-      if (isHalf(lowering, node) && ofTensors(node)) return lowerHalfBinary(lowering, node);
-      return lowerAdd(lowering, node);
     case 'Sub':
+      return isHalf(lowering, node) ? lowerHalfBinary(lowering, node) : lowerAdd(lowering, node);
     case 'Mul':
-      if (isHalf(lowering, node) && ofTensors(node)) return lowerHalfBinary(lowering, node);
-      return lowerScale(lowering, node);
+      if (isHalf(lowering, node)) return lowerHalfBinary(lowering, node);
+      return isScale(node) ? lowerScale(lowering, node) : lowerMul(lowering, node);
     case 'Div':
       return lowerScale(lowering, node);
     case 'Max':
     case 'Min':
-      if (isHalf(lowering, node)) return lowerHalfBinary(lowering, node);
-      throw new CompileError('EOPNOTSUPP', { rule: `${node.op} is not computed on int8` });
+      return isHalf(lowering, node) && isScale(node)
+        ? lowerHalfBinary(lowering, node)
+        : lowerExtreme(lowering, node);
     case 'LeakyRelu':
     case 'PRelu':
-      return lowerLeaky(lowering, node);
+      return isHalf(lowering, node) ? lowerHalfSlope(lowering, node) : lowerSlope(lowering, node);
     case 'BatchNormalization':
       return lowerBatchNormalization(lowering, node);
     case 'Relu':
@@ -87,6 +96,7 @@ function lowerNode(lowering: Lowering, node: Node): void {
     case 'DequantizeLinear':
       return lowerDequantizeLinear(lowering, node);
     default:
+      if (unaryFunction(node) !== undefined) return lowerFunction(lowering, node);
       throw new CompileError('EOPNOTSUPP', { rule: 'the target has no such operator' });
   }
 }

@@ -52,7 +52,8 @@ export function lowerConv(lowering: Lowering, node: NodeOf<'Conv'>): void {
       pad: one ? pads[0]! : pads[1]!,
     },
   };
-  const result = planResult(lowering, node, out, size, stridesOn(rowMajor(shapeOf(out)), size.axes));
+  const order = stridesOn(rowMajor(shapeOf(out)), size.axes);
+  const result = planResult(lowering, node, out, size, order, { slopeByStage: true });
   const conv = {
     node,
     input,
@@ -122,7 +123,7 @@ export function lowerProduct(lowering: Lowering, node: NodeOf<'Gemm'> | NodeOf<'
     split === undefined
       ? { c: 1, y: cube.width * kernels, x: kernels }
       : { c: 1, y: split.width * split.channels, x: split.channels };
-  const result = planResult(lowering, node, out, size, strides);
+  const result = planResult(lowering, node, out, size, strides, { slopeByStage: true });
   const conv = {
     node,
     input,

@@ -1,6 +1,7 @@
 // Values as the hardware sees them: cubes of channels, lines and columns, windows into cubes, and how tensors map to them.
 // Not memory: a cube gets its place when the whole segment is known (memory.ts).
 import { type Node, nodeError, type Quantization, type Value } from '../../ir/index.js';
+import type { ConstantBlob } from './layers.js';
 import type { Quantized } from './scale.js';
 
 /** A cube in device memory: packed surfaces of its own, or a part of another cube. Compared by identity. */
@@ -13,6 +14,8 @@ export interface Cube {
   readonly elementBytes: 1 | 2;
   /** Set when it lies in another cube. `channel` is a multiple of the atom. */
   inside?: { readonly cube: Cube; readonly channel: number; readonly y: number; readonly x: number };
+  /** Set when its elements are known: it lies among the constants. */
+  readonly constant?: ConstantBlob;
 }
 
 /** The cube with memory of its own that this one lies in. */

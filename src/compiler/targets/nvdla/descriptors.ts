@@ -22,7 +22,16 @@ import {
 } from '../../../hw/nvdla/index.js';
 import type { Window } from './cube.js';
 import type { Lut } from './lut.js';
-import type { ConstantBlob, ConvLayer, Layer, NormLayer, PoolLayer, SdpLayer, SdpStage } from './layers.js';
+import type {
+  ConstantBlob,
+  ConvLayer,
+  Layer,
+  NormLayer,
+  PoolLayer,
+  SdpLayer,
+  SdpPart,
+  SdpStage,
+} from './layers.js';
 
 type CubeDesc = ReturnType<(typeof DataCube)['from']>;
 type SdpOpValue = ReturnType<(typeof SdpOp)['from']>;
@@ -165,11 +174,22 @@ function sdpStage(stage: SdpStage | undefined, precision: number): SdpOpValue {
     shift_value: stage?.shift ?? 0,
     truncate: stage?.truncate ?? 0,
     // Of operands in memory: vectors of int8 layers are int16.
-    precision: stage?.mode === 'kernel' && precision === Precision.INT8 ? Precision.INT16 : precision,
+    precision: stage?.constant !== undefined && precision === Precision.INT8 ? Precision.INT16 : precision,
     alu_operand: stage?.aluOperand ?? 0,
     mul_operand: stage?.mulOperand ?? 0,
     alu_cvt: noConversion,
     mul_cvt: noConversion,
+  };
+}
+
+function elementStage({ y, table }: SdpPart, precision: number): SdpOpValue {
+  const stage = sdpStage(y, precision);
+  const conversion = y?.converter === undefined ? noConversion : { ...y.converter, enable: 1 };
+  return {
+    ...stage,
+    alu_cvt: conversion,
+    mul_cvt: conversion,
+    ...(table === undefined ? {} : { enable: 1, act: SdpActivation.LUT }),
   };
 }
 
@@ -190,18 +210,18 @@ function sdp(
   const operation = SdpOpDesc.bytes({
     src_precision: precision,
     dst_precision: precision,
-    lut_index: -1,
+    lut_index: part.table === undefined ? -1 : addresses.lut(part.table),
     out_cvt: { ...part.out, enable: 1 },
     batch_num: 1,
     x1_op: sdpStage(part.x1, precision),
     x2_op: sdpStage(part.x2, precision),
-    y_op: sdpStage(undefined, precision),
+    y_op: elementStage(part, precision),
   });
   const surfaces = SdpSurfaceDesc.bytes({
     src_data: source,
     x1_data: operand(part.x1),
     x2_data: operand(part.x2),
-    y_data: nothing,
+    y_data: operand(part.y),
     dst_data: output,
   });
   return { type: OpType.SDP, operation, surfaces };

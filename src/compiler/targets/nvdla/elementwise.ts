@@ -1,5 +1,5 @@
 // Operators on one tensor, element by element, in SDP from memory to memory: factors and offsets per channel, ReLU, Clip, requantising.
-// Not sums of two tensors: residual.ts. Products of two are not computed: int8 operands have zero points.
+// Not operators on two tensors: residual.ts, product.ts and extremes.ts.
 import {
   type Activation,
   inputOf,
@@ -132,7 +132,22 @@ export function lowerActivation(lowering: Lowering, node: NodeOf<'Relu'> | NodeO
   };
   const activation: Activation =
     node.op === 'Relu' ? { op: 'Relu' } : { op: 'Clip', min: limit(1, -Infinity), max: limit(2, Infinity) };
-  const input = lowering.inCube(node, inputOf(node, 0));
+  activate(lowering, node, inputOf(node, 0), activation);
+}
+
+/** Max and Min with a number. */
+export function lowerLimit(
+  lowering: Lowering,
+  node: NodeOf<'Max'> | NodeOf<'Min'>,
+  tensor: Value,
+  limit: number,
+): void {
+  const [min, max] = node.op === 'Max' ? [limit, Infinity] : [-Infinity, limit];
+  activate(lowering, node, tensor, { op: 'Clip', min, max });
+}
+
+function activate(lowering: Lowering, node: Node, tensor: Value, activation: Activation): void {
+  const input = lowering.inAnyCube(node, tensor);
   const out = node.outputs[0]!;
   const result = planResult(lowering, node, out, input.cube, input.strides, { activation });
   copyLayer(lowering, node, wholeWindow(input.cube), wholeWindow(result.cube), {
@@ -143,26 +158,14 @@ export function lowerActivation(lowering: Lowering, node: NodeOf<'Relu'> | NodeO
   result.finish();
 }
 
-/** Sub of a constant, Mul and Div by a constant. */
-export function lowerScale(lowering: Lowering, node: NodeOf<'Sub'> | NodeOf<'Mul'> | NodeOf<'Div'>): void {
+/** Mul and Div by a constant: one number, or one per channel. */
+export function lowerScale(lowering: Lowering, node: NodeOf<'Mul'> | NodeOf<'Div'>): void {
   const a = inputOf(node, 0);
   const b = inputOf(node, 1);
   const [tensor, constant] = b.data !== undefined ? [a, b] : [b, a];
-  if (constant.data === undefined)
-    throw nodeError(node, 'EOPNOTSUPP', `${node.op} of two tensors is not computed on int8`);
-  if (node.op === 'Sub') {
-    if (constant === b) {
-      offsetPerChannel(lowering, node, tensor, constant, -1);
-      return;
-    }
-    const input = lowering.inCube(node, tensor);
-    const offset = perChannel(node, constant, input, shapeOf(tensor));
-    affine(lowering, node, input, new Float64Array(offset.length).fill(-1), offset);
-    return;
-  }
-  if (node.op === 'Div' && constant !== b)
-    throw nodeError(node, 'EOPNOTSUPP', 'division by a tensor is not computed on int8');
-  const input = lowering.inCube(node, tensor);
+  if (node.op === 'Div' && (constant !== b || constant.data === undefined))
+    throw nodeError(node, 'EOPNOTSUPP', 'SDP multiplies and adds: it has no division by a tensor');
+  const input = cubeFor(lowering, node, tensor, constant);
   const values = perChannel(node, constant, input, shapeOf(tensor));
   const factor = node.op === 'Div' ? values.map((value) => 1 / value) : values;
   affine(lowering, node, input, factor, new Float64Array(factor.length));
@@ -187,21 +190,27 @@ export function lowerBatchNormalization(lowering: Lowering, node: NodeOf<'BatchN
   );
 }
 
-/** out = tensor + sign * constant. */
+/** out = factor * tensor + sign * constant. */
 export function offsetPerChannel(
   lowering: Lowering,
   node: Node,
   tensor: Value,
   constant: Value,
   sign: 1 | -1,
+  factor: 1 | -1 = 1,
 ): void {
-  const input = lowering.inCube(node, tensor);
+  const input = cubeFor(lowering, node, tensor, constant);
   const offset = perChannel(node, constant, input, shapeOf(tensor)).map((value) => value * sign);
-  affine(lowering, node, input, new Float64Array(offset.length).fill(1), offset);
+  affine(lowering, node, input, new Float64Array(offset.length).fill(factor), offset);
+}
+
+/** The tensor in a cube whose channels a constant may belong to; in any where the constant is one number. */
+function cubeFor(lowering: Lowering, node: Node, tensor: Value, constant: Value): PlacedValue {
+  return constant.data?.length === 1 ? lowering.inAnyCube(node, tensor) : lowering.inCube(node, tensor);
 }
 
 /** A constant as reals: floats, or quantised integers. */
-function reals(node: Node, { data, quantization, type }: Value): Float64Array {
+export function reals(node: Node, { data, quantization, type }: Value): Float64Array {
   if (data === undefined) throw nodeError(node, 'EOPNOTSUPP', 'a parameter is not constant');
   if (type === 'float32' || type === 'float64') return Float64Array.from(data.array() as Float32Array);
   if (quantization === undefined || quantization.scale.length !== 1)

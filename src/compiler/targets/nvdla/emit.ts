@@ -8,7 +8,7 @@ import { type Cube, inRoot, type PlacedValue, rootOf, wholeWindow } from './cube
 import { dependencyGraph } from './dependencies.js';
 import { type Addresses, type Operation, operationsOf } from './descriptors.js';
 import { layoutBytes, packedLayout } from './features.js';
-import { type ConstantBlob, type Layer, sdpOf } from './layers.js';
+import { type ConstantBlob, type Layer, readsOf, stagesOf } from './layers.js';
 import type { Lut } from './lut.js';
 import { align, PAGE } from './limits.js';
 import type { Lowering } from './lowering.js';
@@ -49,7 +49,7 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     if (paired.has(root)) lives.get(root)!.last = Infinity;
     else outside.add(root);
   }
-  const inner = [...lives.keys()].filter((cube) => !outside.has(cube));
+  const inner = [...lives.keys()].filter((cube) => !outside.has(cube) && cube.constant === undefined);
   const arena = planArena(inner, lives, bytesOf, UNIT);
   const constants = collectConstants(layers);
 
@@ -60,6 +60,14 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
   [...outside].forEach((cube, i) => {
     places.set(cube, { address: ARENA + 1 + i, offset: 0, buffer: firstOutside + i });
   });
+
+  for (const cube of lives.keys())
+    if (cube.constant !== undefined)
+      places.set(cube, {
+        address: CONSTANTS,
+        offset: constants.places.get(cube.constant)!.offset,
+        buffer: 2,
+      });
 
   const operations: Operation[] = [];
   const luts: Lut[] = [];
@@ -123,7 +131,7 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     return {
       types: own.map((operation) => operation.type),
       independent: layer.kind === 'conv' && layer.independent,
-      operand: [sdpOf(layer)?.x1, sdpOf(layer)?.x2].some((stage) => stage?.operand !== undefined),
+      operand: stagesOf(layer).some((stage) => stage.operand !== undefined),
     };
   });
   const graph = dependencyGraph(perLayer);
@@ -266,8 +274,8 @@ function collectConstants(layers: readonly Layer[]): {
       place(layer.weights);
       place(layer.pair?.weights);
     }
-    place(sdpOf(layer)?.x1?.constant);
-    place(sdpOf(layer)?.x2?.constant);
+    for (const { constant } of stagesOf(layer)) place(constant);
+    for (const { cube } of readsOf(layer)) place(rootOf(cube).constant);
   }
   return { places, bytes: end };
 }
@@ -291,8 +299,12 @@ function reportOf(layer: Layer, index: number): LayerReport {
     };
   if (layer.kind === 'norm')
     return { ...common, unit: 'CDP', detail: { size: layer.size }, constantBytes: layer.lut.bytes.length };
-  const operands = (layer.sdp.x1?.constant?.bytes ?? 0) + (layer.sdp.x2?.constant?.bytes ?? 0);
-  if (layer.kind === 'sdp') return { ...common, unit: 'SDP', detail: {}, constantBytes: operands };
+  const operands = stagesOf(layer).reduce((sum, { constant }) => sum + (constant?.bytes ?? 0), 0);
+  if (layer.kind === 'sdp') {
+    const { table } = layer.sdp;
+    const detail: LayerReport['detail'] = table === undefined ? {} : { table: table.name };
+    return { ...common, unit: 'SDP', detail, constantBytes: operands + (table?.bytes.length ?? 0) };
+  }
   const { kernel, stride, banks, weights } = layer;
   return {
     ...common,

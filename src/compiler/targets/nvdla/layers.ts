@@ -31,9 +31,21 @@ export interface SdpStage {
   readonly operand?: Window;
 }
 
+/**
+ * SDP's Y, on configurations that have it: the product comes first, the ALU behind it, then the table. `shift` is not there; register
+ * values have 32 bits, in fp16 those of a float; the product's right shift may be up to 1023.
+ */
+export interface ElementStage extends SdpStage {
+  /** Of int8 operands in memory: (x - offset) * scale >> truncate. */
+  readonly converter?: OutputConversion;
+}
+
 export interface SdpPart {
   readonly x1?: SdpStage;
   readonly x2?: SdpStage;
+  readonly y?: ElementStage;
+  /** Looked up behind Y, with or without another stage there. */
+  readonly table?: Lut;
   readonly out: OutputConversion;
 }
 
@@ -108,11 +120,16 @@ export function sdpOf(layer: Layer): SdpPart | undefined {
   return layer.kind === 'conv' || layer.kind === 'sdp' ? layer.sdp : undefined;
 }
 
+/** The stages of SDP that a layer has, in their order. */
+export function stagesOf(layer: Layer): SdpStage[] {
+  const sdp = sdpOf(layer);
+  return [sdp?.x1, sdp?.x2, sdp?.y].filter((stage) => stage !== undefined);
+}
+
 /** Windows that a layer reads. */
 export function readsOf(layer: Layer): Window[] {
   const windows = [layer.input];
   if (layer.kind === 'conv' && layer.pair !== undefined) windows.push(layer.pair.input);
-  const sdp = sdpOf(layer);
-  for (const stage of [sdp?.x1, sdp?.x2]) if (stage?.operand !== undefined) windows.push(stage.operand);
+  for (const { operand } of stagesOf(layer)) if (operand !== undefined) windows.push(operand);
   return windows;
 }

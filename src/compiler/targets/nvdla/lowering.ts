@@ -6,6 +6,7 @@ import {
   HALF,
   type Cube,
   cubeShape,
+  reshapeDims,
   rootOf,
   type DeviceValue,
   type PendingValue,
@@ -16,6 +17,7 @@ import {
   type Strides,
   stridesOn,
 } from './cube.js';
+import { constantBlob } from './constant-cube.js';
 import type { Layer } from './layers.js';
 import { MAX_CUBE } from './limits.js';
 import type { Quantized } from './scale.js';
@@ -94,9 +96,10 @@ export class Lowering {
     return { name: nameOf(node), channels, height, width, elementBytes: half === true ? 2 : 1 };
   }
 
-  /** Whether the host writes the cube, or the cube that it lies in: its memory is a buffer of its own. */
+  /** Whether no layer writes the cube, or the cube that it lies in: it comes from the host, or is constant. */
   isInput(cube: Cube): boolean {
-    return this.inputs.some((input) => input.cube === rootOf(cube));
+    const root = rootOf(cube);
+    return root.constant !== undefined || this.inputs.some((input) => input.cube === root);
   }
 
   /** A result of `node` that a layer writes: a new cube, standing for `value` in row-major order. */
@@ -117,6 +120,20 @@ export class Lowering {
     return this.inCubeOf(node, value, size, stridesOn(rowMajor(shape), size.axes));
   }
 
+  /**
+   * The value in whatever cube it is, for operators that treat all elements alike. A tensor that is no cube by itself (batches, more than
+   * four axes) becomes one whose channels are all its leading axes.
+   */
+  inAnyCube(node: Node, value: Value): PlacedValue {
+    const known = this.valueOf(node, value);
+    if (known.kind === 'placed') return known;
+    const shape = shapeOf(value);
+    if (cubeShape(shape) !== undefined) return this.inCube(node, value);
+    const [height, width] = [shape.at(-2) ?? 1, shape.at(-1) ?? 1];
+    const channels = shape.slice(0, -2).reduce((a, b) => a * b, 1);
+    return this.inCubeOf(node, value, { channels, height, width }, { c: height * width, y: width, x: 1 });
+  }
+
   /** The value in a cube of `size`, laid out as `strides` say; throws when it is in another one already. */
   inCubeOf(node: Node, value: Value, size: CubeSize, strides: Strides): PlacedValue {
     const known = this.valueOf(node, value);
@@ -132,7 +149,7 @@ export class Lowering {
         );
       return known;
     }
-    const sourceStrides = sourceStridesOf(known, size, strides);
+    const sourceStrides = sourceStridesOf(known, size, strides) ?? collapsedStridesOf(known, size, strides);
     if (sourceStrides === undefined)
       throw nodeError(node, 'EOPNOTSUPP', `"${value.name}" is no cube of ${describe(size)}`);
     return this.#bind(node, value, known, size, strides, sourceStrides);
@@ -158,11 +175,14 @@ export class Lowering {
         input.cube.width === size.width &&
         sameStrides(size, input.strides, sourceStrides),
     );
+    const constant = constantBlob(this.config, node, pending, size, sourceStrides);
     const cube = bound?.cube ?? {
       ...this.newCube(node, size, pending.quantization),
       name: pending.source.name,
+      ...(constant === undefined ? {} : { constant }),
     };
-    if (bound === undefined) this.inputs.push({ cube, value: pending, strides: sourceStrides });
+    if (bound === undefined && constant === undefined)
+      this.inputs.push({ cube, value: pending, strides: sourceStrides });
     const placed: PlacedValue = { kind: 'placed', cube, strides, quantization: pending.quantization };
     this.define(value, placed);
     return placed;
@@ -181,6 +201,14 @@ function sourceStridesOf(pending: PendingValue, size: CubeSize, strides: Strides
   const y = find(size.height, strides.y);
   const x = find(size.width, strides.x);
   return c === undefined || y === undefined || x === undefined ? undefined : { c, y, x };
+}
+
+/** The same where channels, lines and columns are runs of axes: the value as a tensor of the cube's shape. */
+function collapsedStridesOf(pending: PendingValue, size: CubeSize, strides: Strides): Strides | undefined {
+  const { channels, height, width } = size;
+  if (!sameStrides(size, strides, { c: height * width, y: width, x: 1 })) return undefined;
+  const dims = reshapeDims(pending.dims, [channels, height, width]);
+  return dims === undefined ? undefined : { c: dims[0]!.stride, y: dims[1]!.stride, x: dims[2]!.stride };
 }
 
 function describe({ channels, height, width }: CubeSize): string {

@@ -44,7 +44,7 @@ export function lowerLrn(lowering: Lowering, node: NodeOf<'LRN'>): void {
     input: wholeWindow(input.cube),
     output: wholeWindow(result.cube),
     size,
-    lut: linearTable(0, select, (sum) => power(sum) * top),
+    lut: linearTable('LRN', 0, select, (sum) => power(sum) * top),
     in: { offset: zeroPoint, scale: 1, truncate: 0 },
     out: { offset: offsetFor(), scale, truncate },
     macs: 0,

@@ -3,7 +3,7 @@
 import { nameOf, type Node, nodeError } from '../../ir/index.js';
 import { type BankPlan, type ConvFootprint, maxLines, planBanks, precisionConfig } from './cbuf.js';
 import type { PlacedValue } from './cube.js';
-import type { ConstantBlob, ConvLayer, SdpPart } from './layers.js';
+import type { ConstantBlob, ConvLayer, ElementStage, SdpPart } from './layers.js';
 import {
   align,
   MAX_CUBE,
@@ -158,7 +158,7 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
       const sdp = lazy(() =>
         input.quantization.half
           ? halfConvolutionPart(conv.bias, divisor, result.relu, slice.kernel, slice.kernels)
-          : sdpPart(stages[rectangle]!(), slice.kernel, slice.kernels),
+          : withSlope(sdpPart(stages[rectangle]!(), slice.kernel, slice.kernels), result.slope),
       );
       for (const { y, x, banks } of own) {
         const outputs = y.count * x.count;
@@ -319,6 +319,23 @@ function sdpPart(stages: Stages, first: number, count: number): SdpPart {
     },
   });
   return { x1: stage(stages.x1), x2: stage(stages.x2), out: stages.out };
+}
+
+/** The slope of negative values in Y, where what is multiplied still has its fraction bits: as good as exact. */
+function withSlope(part: SdpPart, slope: number | undefined): SdpPart {
+  if (slope === undefined) return part;
+  const truncate = Math.min(30, 30 - Math.ceil(Math.log2(Math.max(1, Math.abs(slope)))));
+  const y: ElementStage = {
+    mode: 'layer',
+    type: 'mul',
+    alu: 'sum',
+    shift: 0,
+    truncate,
+    relu: false,
+    prelu: true,
+    mulOperand: Math.round(slope * 2 ** truncate),
+  };
+  return { ...part, y };
 }
 
 /** A tile of a convolution's output: lines, columns, and the banks for it. */

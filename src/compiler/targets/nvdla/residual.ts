@@ -1,69 +1,83 @@
-// The addition of two tensors of one shape: one pass of SDP, or of the convolution pipe where SDP alone rounds wrongly too often.
+// The sum or difference of two tensors: one pass of SDP, or of the convolution pipe where SDP alone rounds wrongly too often.
 // Not the arithmetic: addition.ts.
 import { inputOf, nameOf, type Node, nodeError, type NodeOf, shapeOf, type Value } from '../../ir/index.js';
 import { type Addition, planAddition } from './addition.js';
-import { type Cube, type PlacedValue, rootOf, storedQuantization, wholeWindow, type Window } from './cube.js';
+import { type Cube, rootOf, storedQuantization, wholeWindow, type Window } from './cube.js';
 import { offsetPerChannel } from './elementwise.js';
 import type { ConstantBlob, ConvLayer, SdpPart } from './layers.js';
 import type { Lowering } from './lowering.js';
+import { isPerChannel, operandsOf } from './operands.js';
 import { tilesOf } from './pipe.js';
 import { planActivation, planResult } from './result.js';
+import type { Quantized } from './scale.js';
 import type { Axis } from './tiles.js';
 import { packedWeightBytes, packWeights } from './weights.js';
 
-/** Add of two tensors of one shape, or of a tensor and a constant per channel. */
-export function lowerAdd(lowering: Lowering, node: NodeOf<'Add'>): void {
+/** Add and Sub of two tensors of one shape, of a tensor and one value per channel, or of a tensor and such a constant. */
+export function lowerAdd(lowering: Lowering, node: NodeOf<'Add'> | NodeOf<'Sub'>): void {
   const a = inputOf(node, 0);
   const b = inputOf(node, 1);
-  if (b.data !== undefined) return offsetPerChannel(lowering, node, a, b, 1);
-  if (a.data !== undefined) return offsetPerChannel(lowering, node, b, a, 1);
-  const [first, second] = sameCube(lowering, node, a, b);
+  const sign = node.op === 'Add' ? 1 : -1;
+  if (b.data !== undefined && fitsChannels(b, a)) return offsetPerChannel(lowering, node, a, b, sign);
+  if (a.data !== undefined && fitsChannels(a, b)) return offsetPerChannel(lowering, node, b, a, 1, sign);
+  const { source, operand, mode, swapped } = operandsOf(lowering, node, a, b);
   const out = node.outputs[0]!;
   const quantization = storedQuantization(node, out);
   const relu = planActivation(node, node.activation, quantization).relu && quantization.zeroPoint > -128;
+  // What is taken off has a negative scale.
+  const signed = ({ scale, zeroPoint }: Quantized, second: boolean): Quantized => ({
+    scale: second ? sign * scale : scale,
+    zeroPoint,
+  });
   const plan = (byStage: boolean): Addition | undefined =>
-    planAddition(first.quantization, second.quantization, quantization, {
+    planAddition(signed(source.quantization, swapped), signed(operand.quantization, !swapped), quantization, {
       relu: byStage,
+      sourceFirst: mode === 'kernel',
       // The pipe reads both at once, as two surfaces of one cube.
-      convolution: first.cube !== second.cube && rootOf(first.cube).width === rootOf(second.cube).width,
+      convolution:
+        mode === 'point' &&
+        source.cube !== operand.cube &&
+        rootOf(source.cube).constant === undefined &&
+        rootOf(operand.cube).constant === undefined &&
+        rootOf(source.cube).width === rootOf(operand.cube).width,
     });
   const withRelu = relu ? plan(true) : undefined;
   const addition = withRelu ?? plan(false);
   if (addition === undefined)
     throw nodeError(node, 'EOPNOTSUPP', 'the scales of the two inputs are too far apart');
-  const result = planResult(lowering, node, out, first.cube, first.strides, {
+  const result = planResult(lowering, node, out, source.cube, source.strides, {
     reluByClamp: relu && withRelu === undefined,
   });
-  const [source, operand] = addition.firstIsSource ? [first.cube, second.cube] : [second.cube, first.cube];
+  const cubes = addition.firstIsSource ? [source.cube, operand.cube] : [operand.cube, source.cube];
+  const [from, other] = cubes as [Cube, Cube];
   if (addition.weights === undefined)
     lowering.layers.push({
       kind: 'sdp',
       nodes: [nameOf(node)],
-      input: wholeWindow(source),
+      input: wholeWindow(from),
       output: wholeWindow(result.cube),
       macs: 0,
       hardwareMacs: 0,
-      sdp: sdpOf(addition, wholeWindow(operand)),
+      sdp: sdpOf(addition, wholeWindow(other), mode),
     });
-  else convolved(lowering, node, addition, addition.weights, { source, operand, output: result.cube });
+  else
+    convolved(lowering, node, addition, addition.weights, {
+      source: from,
+      operand: other,
+      output: result.cube,
+    });
   result.finish();
 }
 
-/** Both values in cubes of one shape and order. Whichever is in a cube already decides. */
-export function sameCube(lowering: Lowering, node: Node, a: Value, b: Value): [PlacedValue, PlacedValue] {
-  const shapeA = shapeOf(a);
-  const shapeB = shapeOf(b);
-  if (shapeA.length !== shapeB.length || shapeA.some((dim, axis) => dim !== shapeB[axis]))
-    throw nodeError(node, 'EOPNOTSUPP', 'inputs of different shapes');
-  const knownA = lowering.valueOf(node, a);
-  const knownB = lowering.valueOf(node, b);
-  const placed = knownA.kind === 'placed' ? knownA : knownB.kind === 'placed' ? knownB : undefined;
-  if (placed === undefined) return [lowering.inCube(node, a), lowering.inCube(node, b)];
-  const { cube, strides } = placed;
-  return [lowering.inCubeOf(node, a, cube, strides), lowering.inCubeOf(node, b, cube, strides)];
+function fitsChannels(constant: Value, tensor: Value): boolean {
+  return constant.data!.length === 1 || isPerChannel(shapeOf(constant), shapeOf(tensor));
 }
 
-function sdpOf({ alu, mul, shift, relu, out }: Addition, operand: Window): SdpPart {
+function sdpOf(
+  { alu, mul, shift, relu, out }: Addition,
+  operand: Window,
+  mode: 'point' | 'kernel' = 'point',
+): SdpPart {
   return {
     x1: {
       mode: 'layer',
@@ -75,7 +89,7 @@ function sdpOf({ alu, mul, shift, relu, out }: Addition, operand: Window): SdpPa
       aluOperand: alu,
       mulOperand: mul,
     },
-    x2: { mode: 'point', type: 'add', alu: 'sum', shift, truncate: 0, relu, operand },
+    x2: { mode, type: 'add', alu: 'sum', shift, truncate: 0, relu, operand },
     out,
   };
 }

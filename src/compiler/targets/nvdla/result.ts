@@ -13,6 +13,8 @@ export interface ActivationPlan {
   readonly relu: boolean;
   /** Limits that saturation of int8 does not give already; a pass of its own. */
   readonly clamp: { readonly min: number; readonly max: number } | undefined;
+  /** Of LeakyRelu. */
+  readonly slope?: number;
 }
 
 /** Throws EOPNOTSUPP for activations that need a table. */
@@ -28,6 +30,8 @@ export function planActivation(node: Node, activation: Activation | undefined, q
       const max = Math.min(127, step(activation.max));
       return { relu, clamp: min === -128 && max === 127 ? undefined : { min, max } };
     }
+    case 'LeakyRelu':
+      return { relu: false, clamp: undefined, slope: activation.alpha };
     default:
       throw nodeError(node, 'EOPNOTSUPP', `activation ${activation.op} is not computed on int8`);
   }
@@ -38,12 +42,16 @@ export interface ResultPlan {
   readonly cube: Cube;
   readonly quantization: Quantized;
   readonly relu: boolean;
+  /** Negative reals are multiplied by it, in Y. */
+  readonly slope?: number;
   finish(): void;
 }
 
 export interface ResultOptions {
   /** The layers need not care for ReLU: the clamping pass does it. */
   readonly reluByClamp?: boolean;
+  /** The layers can have a slope for negative reals in Y. */
+  readonly slopeByStage?: boolean;
   /** Default the node's fused one. */
   readonly activation?: Activation;
 }
@@ -55,11 +63,24 @@ export function planResult(
   value: Value,
   size: CubeSize,
   strides: Strides,
-  { reluByClamp = false, activation: given = node.activation }: ResultOptions = {},
+  { reluByClamp = false, slopeByStage = false, activation: given = node.activation }: ResultOptions = {},
 ): ResultPlan {
   const { cube, quantization } = lowering.result(node, value, size, strides);
   if (quantization.half) return halfResult(lowering, node, cube, size, quantization, given);
   const activation = planActivation(node, given, quantization);
+  const { slope } = activation;
+  if (slope !== undefined) {
+    const { name, sdpEw } = lowering.config;
+    if (!slopeByStage || !sdpEw)
+      throw nodeError(
+        node,
+        'EOPNOTSUPP',
+        sdpEw
+          ? 'activation LeakyRelu behind an operator whose stages are taken'
+          : `activation LeakyRelu wants a third stage of SDP, which ${name} does not have`,
+      );
+    return { cube, quantization, relu: false, slope, finish: () => undefined };
+  }
   let { relu, clamp } = activation;
   if (relu && reluByClamp) {
     clamp = { min: Math.max(-128, quantization.zeroPoint), max: clamp?.max ?? 127 };

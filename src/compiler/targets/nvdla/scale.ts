@@ -171,6 +171,45 @@ function multipliers(target: number, truncate2: number, exact: boolean): [number
   return best;
 }
 
+/** A factor as a multiplier ahead of C and C's own: factor = mul * scale / 2^truncate. */
+export interface Factor {
+  readonly mul: number;
+  readonly scale: number;
+  readonly truncate: number;
+}
+
+/**
+ * The `count` pairs of 15-bit numbers whose products are nearest to the positive factor, best first: mostly to 2^-28. None when the factor
+ * is out of reach: above 2^29, or so small that C's shift does not do.
+ */
+export function factorPairs(factor: number, count: number): Factor[] {
+  const found: (Factor & { readonly error: number })[] = [];
+  if (!(factor > 0)) return found;
+  // The product lies below 2^29, so that both have room.
+  const most = 28 - Math.floor(Math.log2(factor));
+  for (const truncate of [most, most - 1]) {
+    if (truncate < 0 || truncate > 63) continue;
+    const target = factor * 2 ** truncate;
+    for (let mul = INT16_MAX; mul >= 256; mul--) {
+      const scale = Math.round(target / mul);
+      if (scale > INT16_MAX) break;
+      const error = Math.abs(target - mul * scale) / target;
+      if (scale >= 1 && error < 2 ** -20) found.push({ mul, scale, truncate, error });
+    }
+  }
+  return found.sort((a, b) => a.error - b.error).slice(0, count);
+}
+
+/** The pair whose product is nearest to the factor; undefined when there is none. */
+export function factorPair(factor: number): Factor | undefined {
+  return factorPairs(factor, 1)[0];
+}
+
+/** C behind a factor's first multiplier: adds the zero point. */
+export function conversionOf({ scale, truncate }: Factor, zeroPoint: number): OutputConversion {
+  return { offset: Math.round((-zeroPoint * 2 ** truncate) / scale), scale, truncate };
+}
+
 /** Round to nearest, ties away from zero, of value / 2^shift: the rounding of all integer paths. Exact below 2^52. */
 export function roundShift(value: number, shift: number): number {
   const scaled = value / 2 ** shift;

@@ -54,6 +54,16 @@ export function packHalves(values: ArrayLike<number>): Uint8Array {
   return new Uint8Array(Uint16Array.from(Array.from(values), (value) => floatToHalf(value)).buffer);
 }
 
+/** A vector of int16 operands, little-endian. */
+export function packWords(values: Int16Array): Uint8Array {
+  const bytes = new Uint8Array(values.length * 2);
+  const view = new DataView(bytes.buffer);
+  values.forEach((value, i) => {
+    view.setInt16(i * 2, value, true);
+  });
+  return bytes;
+}
+
 /** The inverse of `packWeights`, for tests and for people who read programs. */
 export function unpackWeights(
   config: NvdlaConfig,
