@@ -7,6 +7,7 @@ import { compileParts, type OnHost, outputsOf, type Part, refusal } from '../par
 import type { CompiledProgram, GnaSegment } from '../program.js';
 import { lowerActivation, lowerConstant } from './elementwise.js';
 import { emitSegment, type SegmentOutput } from './emit.js';
+import { lowerSum, lowerTensorProduct } from './join.js';
 import { lowerAverage, lowerConv, lowerProduct } from './linear.js';
 import { Lowering } from './lowering.js';
 import { lowerMaxPool } from './pooling.js';
@@ -17,6 +18,10 @@ export interface GnaOptions {
   readonly generation: GnaGeneration;
   /** Of the float values, seen in calibration. Without them float operators stay on the host. */
   readonly ranges?: ValueRanges | undefined;
+}
+
+function hasConstant(node: Node): boolean {
+  return node.inputs.some((value) => value?.data !== undefined);
 }
 
 /** Adds the layers of a node, or throws a CompileError whose rule says why the device cannot. */
@@ -35,7 +40,9 @@ function lowerNode(lowering: Lowering, node: Node): void {
       return lowerMaxPool(lowering, node);
     case 'Add':
     case 'Sub':
+      return hasConstant(node) ? lowerConstant(lowering, node) : lowerSum(lowering, node);
     case 'Mul':
+      return hasConstant(node) ? lowerConstant(lowering, node) : lowerTensorProduct(lowering, node);
     case 'Div':
       return lowerConstant(lowering, node);
     case 'Relu':

@@ -9,7 +9,15 @@ import {
   LayerDescriptor,
   LayerOp,
 } from '../../../hw/gna/index.js';
-import type { Blob, Constants, Conv1dLayer, Conv2dLayer, Layer } from './layers.js';
+import {
+  type Blob,
+  type Constants,
+  type Conv1dLayer,
+  type Conv2dLayer,
+  isPlace,
+  type Layer,
+  type Operand,
+} from './layers.js';
 import type { At } from './view.js';
 
 export interface Addresses {
@@ -17,6 +25,14 @@ export interface Addresses {
   blob(blob: Blob): number;
   /** Room for the 32-bit sums of an activated layer of the affine family. */
   readonly sums: number;
+}
+
+function operandAt(addresses: Addresses, operand: Operand): number {
+  return isPlace(operand) ? addresses.at(operand) : addresses.blob(operand);
+}
+
+function segmentsAt(addresses: Addresses, { segments }: Constants): number {
+  return segments === undefined ? 0 : addresses.blob(segments);
 }
 
 /** Codes of flags and bias byte: section 4. Weight codes mean the opposite before 3.0. */
@@ -69,20 +85,21 @@ export function descriptorOf(layer: Layer, config: GnaConfig, addresses: Address
         pwl_segments: layer.segmentCount,
         input: addresses.at(layer.input),
         output,
-        sum: addresses.sums,
+        sum: layer.segments === undefined ? output : addresses.sums,
         // The outputs of the step before, and before the first step what lies before the output.
         feedback: recurrent ? output - 2 * layer.outputs : 0,
-        weights: addresses.blob(layer.weights),
-        bias: addresses.blob(layer.bias),
-        pwl: addresses.blob(layer.segments),
+        weights: operandAt(addresses, layer.weights),
+        bias: operandAt(addresses, layer.bias),
+        pwl: segmentsAt(addresses, layer),
       });
     }
   }
 }
 
-function flagsOf({ weightBytes }: Constants, { format3 }: GnaConfig): number {
-  if (!format3) return (weightBytes === 1 ? 1 : 0) | 4;
-  return (weightBytes === 1 ? CODE_8 : CODE_16) | (CODE_16 << 2) | (CODE_16 << 4);
+function flagsOf({ weightBytes, segments }: Constants, { format3 }: GnaConfig): number {
+  const activated = segments !== undefined;
+  if (!format3) return (weightBytes === 1 ? 1 : 0) | (activated ? 4 : 0);
+  return (weightBytes === 1 ? CODE_8 : CODE_16) | (CODE_16 << 2) | (activated ? CODE_16 << 4 : 0);
 }
 
 /** How inputs (and feedback) are cut into what the input buffer holds. The sheet's formulas with one vector. */
@@ -133,9 +150,9 @@ function conv1d(layer: Conv1dLayer, config: GnaConfig, addresses: Addresses): Ui
     conv_outputs: positions,
     input: addresses.at(layer.input),
     output: addresses.at(layer.output),
-    weights: addresses.blob(layer.weights),
-    bias: addresses.blob(layer.bias),
-    pwl: addresses.blob(layer.segments),
+    weights: operandAt(addresses, layer.weights),
+    bias: operandAt(addresses, layer.bias),
+    pwl: segmentsAt(addresses, layer),
   };
   const method = pool === undefined ? 0 : POOL[pool.method];
   if (config.format3)
@@ -190,13 +207,13 @@ function conv2d(layer: Conv2dLayer, addresses: Addresses): Uint8Array {
     kernel_width: kernel.width,
     kernel_height: kernel.height,
     micro_threads: 1,
-    weights: addresses.blob(layer.weights),
-    bias: addresses.blob(layer.bias),
+    weights: operandAt(addresses, layer.weights),
+    bias: operandAt(addresses, layer.bias),
     pad_width: pad.width,
     pad_height: pad.height,
     conv_stride_width: stride.width,
     conv_stride_height: stride.height,
-    pwl: addresses.blob(layer.segments),
+    pwl: segmentsAt(addresses, layer),
   });
 }
 

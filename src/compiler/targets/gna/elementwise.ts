@@ -77,11 +77,7 @@ export function lowerConstant(
   const out = node.outputs[0]!;
   const [x, known] = b.data !== undefined ? [a, b] : [b, a];
   if (known.data === undefined || (node.op === 'Div' && known === a))
-    throw nodeError(
-      node,
-      'EOPNOTSUPP',
-      node.op === 'Div' ? 'GNA does not divide by a tensor' : 'GNA has no product of two tensors',
-    );
+    throw nodeError(node, 'EOPNOTSUPP', 'GNA does not divide by a tensor');
   if (!sameShape(shapeOf(out), shapeOf(x)))
     throw nodeError(node, 'EOPNOTSUPP', 'the known operand makes the result larger');
   const view = lowering.anywhere(node, x);

@@ -5,7 +5,7 @@ import { nodeError, type Node, shapeOf, type Value } from '../../ir/index.js';
 import { tensorInfo } from '../parts.js';
 import type { Binding, GnaSegment, LayerReport, ProgramBuffer } from '../program.js';
 import { descriptorList } from './descriptors.js';
-import { type Blob, computes, type Layer } from './layers.js';
+import { type Blob, computes, type ComputingLayer, isPlace, type Layer, type Operand } from './layers.js';
 import { align, ALIGN_BYTES, MEMORY_MAX, PAGE } from './limits.js';
 import type { Lowering } from './lowering.js';
 import { axesOf, type Loop, type Plane, type Stored, type View } from './view.js';
@@ -31,14 +31,14 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     for (const { plane } of [input, output]) if (!outside.has(plane)) inner.add(plane);
 
   const constants = placed(
-    layers.flatMap((layer) => (computes(layer) ? [layer.weights, layer.bias, layer.segments] : [])),
+    layers.flatMap((layer) => (computes(layer) ? blobsOf(layer) : [])),
     (blob) => blob.bytes,
   );
   const scratch = placed([...inner], (plane) => plane.elements * 2);
   const sums = scratch.bytes;
   const sumBytes = layers.reduce(
     (most, layer) =>
-      computes(layer) && layer.kind !== 'conv1d' && layer.kind !== 'conv2d'
+      computes(layer) && layer.segments !== undefined && layer.kind !== 'conv1d' && layer.kind !== 'conv2d'
         ? Math.max(most, layer.outputs * 4 * (layer.kind === 'recurrent' ? layer.vectors : 1))
         : most,
     0,
@@ -128,6 +128,12 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
   };
 }
 
+/** Constants of a layer; the rest of its operands are what other layers wrote. */
+function blobsOf({ weights, bias, segments }: ComputingLayer): Blob[] {
+  const operands: readonly (Operand | undefined)[] = [weights, bias, segments];
+  return operands.filter((each): each is Blob => each !== undefined && !isPlace(each));
+}
+
 /** Loops over the tensor's elements: axes that the layers made wider than the tensor are not copied out. */
 function outputLoops(value: Value, view: View): readonly Loop[] {
   return axesOf(view.dims, shapeOf(value))?.flat() ?? view.dims;
@@ -166,7 +172,7 @@ function reportOf(layer: Layer, index: number): LayerReport {
     nodes: layer.nodes,
     ...shapes,
     detail: layer.detail ?? {},
-    constantBytes: computes(layer) ? layer.weights.bytes + layer.bias.bytes + layer.segments.bytes : 0,
+    constantBytes: computes(layer) ? blobsOf(layer).reduce((sum, { bytes }) => sum + bytes, 0) : 0,
     macs: layer.macs,
     hardwareMacs: layer.hardwareMacs,
   };

@@ -8,6 +8,13 @@ export interface Blob {
   make(): Uint8Array;
 }
 
+/** Weights or biases: constants, or what an earlier layer wrote. */
+export type Operand = Blob | At;
+
+export function isPlace(operand: Operand): operand is At {
+  return 'plane' in operand;
+}
+
 interface Common {
   /** Names of the graph's nodes that it computes, or a part of. */
   readonly nodes: readonly string[];
@@ -24,9 +31,10 @@ interface Common {
 export interface Constants {
   /** 2, or 1 with compound biases. */
   readonly weightBytes: 1 | 2;
-  readonly weights: Blob;
-  readonly bias: Blob;
-  readonly segments: Blob;
+  readonly weights: Operand;
+  readonly bias: Operand;
+  /** Without, results are the sums, 32 bits each. */
+  readonly segments: Blob | undefined;
   readonly segmentCount: number;
 }
 

@@ -186,7 +186,7 @@ function isInt8(weights: ArrayLike<number>): boolean {
 }
 
 /** Real results in steps of the output to integers without the zero point: the last step of ir/evaluate/quantized.ts. */
-function levels(
+export function levels(
   out: Value,
   activation: Activation | undefined,
   { scale, zeroPoint }: Stored,
