@@ -6,3 +6,4 @@ export { importOnnx, type ImportOptions } from './onnx/import.js';
 export * from './passes/index.js';
 export * from './quantize/index.js';
 export * from './loadable/index.js';
+export * from './report/index.js';

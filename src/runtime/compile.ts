@@ -49,7 +49,8 @@ export interface BuildOptions {
    */
   readonly state?: Readonly<Record<string, string>>;
   /**
-   * What a float model is computed in. Default fp16 where the target has it: no calibration is needed then. Else int8.
+   * What a float model is computed in. Default fp16 where the target has it: no calibration is needed then. Else int8. What the target
+   * or the model does not allow is refused.
    */
   readonly precision?: 'int8' | 'fp16';
   /** How ranges and scales are chosen when a float model is quantised. */
@@ -107,6 +108,7 @@ function compileGraph(graph: Graph, target: string, options: BuildOptions): Comp
   refuseOpaque(graph.nodes);
   optimize(graph);
   let calibration: TargetCalibration | undefined;
+  if (options.precision !== undefined) checkPrecision(graph, target, options.precision);
   if (isFloat(graph) && (options.precision ?? (hasHalf(target) ? 'fp16' : 'int8')) === 'int8') {
     const samples = carried(
       graph,
@@ -115,11 +117,32 @@ function compileGraph(graph: Graph, target: string, options: BuildOptions): Comp
     );
     options.onProgress?.('quantising');
     if (samples.length > 0) calibration = calibrate(graph, target, samples, options.quantize);
+    else if (options.precision === 'int8')
+      throw precisionError('int8', 'a float model is quantised with real inputs, and there are none');
   }
   options.onProgress?.('compiling');
   const program = compile(graph, target, calibration);
   if (options.fallback === 'forbid') forbidHost(program);
   return program;
+}
+
+/** @throws AccelError EOPNOTSUPP for what the target does not compute in, EINVAL for what the model is not in */
+function checkPrecision(graph: Graph, target: string, precision: 'int8' | 'fp16'): void {
+  const precisions = targetPrecisions(target);
+  if (precisions.length === 0)
+    throw precisionError(precision, `${target} computes in 16-bit integers`, 'EOPNOTSUPP');
+  if (!precisions.includes(precision))
+    throw precisionError(precision, `${target} computes in ${precisions.join(', ')}`, 'EOPNOTSUPP');
+  if (precision === 'fp16' && isQuantised(graph))
+    throw precisionError(precision, 'the model is quantised: it is computed in int8');
+}
+
+function precisionError(
+  precision: string,
+  reason: string,
+  code: 'EINVAL' | 'EOPNOTSUPP' = 'EINVAL',
+): AccelError {
+  return new AccelError(code, { call: 'build', field: `precision ${precision}`, reason });
 }
 
 /** The samples of a sequence with the state that each finds, by running the float graph. */
@@ -152,11 +175,15 @@ function carried(
 
 /** Whether there is arithmetic in floats that integers could do: a device of integers then has nothing to run. */
 function isFloat(graph: Graph): boolean {
-  const quantised = [...graph.values()].some((value) => value.quantization !== undefined);
   const products = new Set<string>(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
   return (
-    !quantised && graph.nodes.some((node) => products.has(node.op) && node.inputs[1]?.data !== undefined)
+    !isQuantised(graph) &&
+    graph.nodes.some((node) => products.has(node.op) && node.inputs[1]?.data !== undefined)
   );
+}
+
+function isQuantised(graph: Graph): boolean {
+  return [...graph.values()].some((value) => value.quantization !== undefined);
 }
 
 function hasHalf(target: string): boolean {

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { OperationCost } from '../../src/bus/port.js';
-import { silicon, traceNames } from '../../src/devices/nvdla/index.js';
+import { traceNames } from '../../src/devices/nvdla/index.js';
+import { silicon } from '../../src/hw/nvdla/index.js';
 import { cmodVectors, NvdlaRig } from '../support/nvdla-rig.js';
 import { needsShared } from '../support/shared.js';
 
@@ -60,11 +61,11 @@ describe('the cost of an operation', () => {
       { read: 0, write: 0 },
       { read: 50_000, write: 40_000 },
     ];
-    assert.deepEqual(silicon({ unit: 'pdp', compute: 10, traffic }, 1000), {
+    assert.deepEqual(silicon({ compute: 10, traffic }, 1000), {
       cycles: 2000,
       bound: 'CV-SRAM',
     });
-    assert.deepEqual(silicon({ unit: 'pdp', compute: 2001, traffic }, 1000), {
+    assert.deepEqual(silicon({ compute: 2001, traffic }, 1000), {
       cycles: 2001,
       bound: 'compute',
     });

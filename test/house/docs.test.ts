@@ -48,7 +48,7 @@ describe('the documents', () => {
       // What commands write goes to the folder, and is read from there.
       const [npx, name, ...args] = text
         .split(' ')
-        .map((word) => (/^(job\.json|mnist\..+)$/.test(word) ? join(folder, word) : word));
+        .map((word) => (/^(job\.json|layers\.svg|mnist\..+)$/.test(word) ? join(folder, word) : word));
       assert.deepEqual([npx, name], ['npx', 'accel'], 'a command this test knows how to run');
       const run = spawnSync(process.execPath, [join(root, 'dist/src/node/cli/main.js'), ...args], {
         cwd: root,

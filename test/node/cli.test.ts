@@ -196,6 +196,47 @@ describe('accel run', () => {
   );
 });
 
+describe('--precision', () => {
+  const layersOf = async (...args: string[]): Promise<string[]> => {
+    const { out, err } = await accel('compile', ...args, '--json');
+    assert.equal(err, '');
+    const { report } = JSON.parse(out) as { report: { segments: { layers: { precision: string }[] }[] } };
+    return [...new Set(report.segments.flatMap(({ layers }) => layers.map(({ precision }) => precision)))];
+  };
+
+  it('chooses what a float model is computed in where the device has both', async () => {
+    assert.deepEqual(await layersOf(mnist, '-d', 'nvdla:nv_full'), ['fp16']);
+    assert.deepEqual(await layersOf(mnist, '-d', 'nvdla:nv_full', '--precision', 'fp16'), ['fp16']);
+    assert.deepEqual(await layersOf(mnist, '-d', 'nvdla:nv_full', '--precision', 'int8'), ['int8']);
+    const { code, out } = await accel(
+      ...['run', mnist, '-i', digit('seven'), '-d', 'nvdla:nv_full', '--precision', 'int8', '-k', '1'],
+    );
+    assert.equal(code, 0);
+    assert.match(out, /calibrated with \d+ inputs/);
+    assert.match(out, /\n7 /);
+  });
+
+  it('is refused with the reason where the device or the model has no such arithmetic', async () => {
+    for (const [args, pattern] of [
+      [
+        [mnist, '-d', 'nvdla:nv_large', '--precision', 'fp16'],
+        /EOPNOTSUPP .*nvdla:nv_large computes in int8/,
+      ],
+      [[mnist, '-d', 'gna:3.0', '--precision', 'int8'], /EOPNOTSUPP .*gna:3\.0 computes in 16-bit integers/],
+      [[resnet, '-d', 'nvdla:nv_full', '--precision', 'fp16'], /EINVAL .*the model is quantised/],
+    ] as const) {
+      const { code, err } = await accel('compile', ...args);
+      assert.equal(code, 1);
+      assertOneLine(err, pattern);
+    }
+    const bare = join(folder, 'bare.onnx');
+    cpSync(mnist, bare);
+    const { code, err } = await accel('compile', bare, '-d', 'nvdla:nv_full', '--precision', 'int8');
+    assert.equal(code, 1);
+    assertOneLine(err, /EINVAL .*quantised with real inputs, and there are none/);
+  });
+});
+
 describe('accel ls and info', () => {
   it('list the devices, with the default', async () => {
     const { code, out } = await accel('ls');

@@ -1,7 +1,7 @@
 // What a target makes of a graph: segments for devices and for the host, in order, and why each node is where it is.
 // Not a file format and not tied to one device: buffers, bytes and figures; who runs it opens files and maps memory.
 import type { GnaGeneration } from '../../hw/gna/index.js';
-import type { ConfigName } from '../../hw/nvdla/index.js';
+import type { ConfigName, LayerCost } from '../../hw/nvdla/index.js';
 import type { DataType, Graph, Quantization, Shape } from '../ir/index.js';
 
 /** A tensor as the segments of a program hand it to each other: by name, row-major. */
@@ -100,6 +100,12 @@ export interface LayerReport {
   /** Multiply-accumulates that the model asks for, and those that the hardware does (zeros of expanded groups included). */
   readonly macs: number;
   readonly hardwareMacs: number;
+  /** What is multiplied: int8, fp16, int16. */
+  readonly precision: string;
+  /** For estimates: cycles of its units when memory never holds it up, and bytes that it moves. */
+  readonly cost: LayerCost;
+  /** Layers of the segment that it waits for. Besides, each unit takes its layers in their order. */
+  readonly after: readonly number[];
 }
 
 /** What every device segment has. */

@@ -1,13 +1,11 @@
-// Estimated cycles of a score, for PTC and PSC. Silicon's formula is not public; this one is ours.
+// Estimated cycles of a score, for PTC and PSC, by the formula of hw/gna/cost.ts.
 // Not a timing model: nothing waits for it.
 //
-// Total = multiply-accumulates / (engines x 8, or 16 for 8-bit inputs) + bytes moved / 16 + 64 per layer descriptor.
 // The selected event is the part of it that fits its name; selections without a counterpart here read 0.
 import type { GnaConfig } from '../../hw/gna/config.js';
+import { BYTES_PER_CYCLE, DESCRIPTOR_CYCLES, gnaComputeCycles, gnaCycles } from '../../hw/gna/cost.js';
 import type { LayerPlan } from './plan/plan.js';
 
-const BYTES_PER_CYCLE = 16;
-const DESCRIPTOR_CYCLES = 64;
 /** Of a page table walk. */
 const PAGE_CYCLES = 2;
 const PAGE = 4096;
@@ -32,9 +30,7 @@ export class Cycles {
   }
 
   add(plan: LayerPlan): void {
-    const { computeEngines, macsPerCycle } = this.#config;
-    const rate = computeEngines * (plan.inputBytes === 1 ? macsPerCycle.int8 : macsPerCycle.int16);
-    this.#compute += Math.ceil(plan.macs / rate);
+    this.#compute += gnaComputeCycles(this.#config, plan.macs, plan.inputBytes);
     for (const { field, bytes } of plan.operands) {
       this.#bytes += bytes;
       if (field === 'input' || field === 'features') this.#inputBytes += bytes;
@@ -43,7 +39,7 @@ export class Cycles {
   }
 
   get total(): number {
-    return word(this.#compute + this.#bytes / BYTES_PER_CYCLE + this.#layers * DESCRIPTOR_CYCLES);
+    return word(gnaCycles(this.#compute, this.#bytes, this.#layers));
   }
 
   /** The event that `select` counts. */

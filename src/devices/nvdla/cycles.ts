@@ -1,12 +1,15 @@
-// What an operation would take on silicon, from its registers: cycles of its units, bytes through the memory ports, stalls.
-// Not time in the model, and not measured: the rules of the public performance sheet over the rates of its configurations.
-//
-// A layer takes as long as its busiest part (units work side by side, fetches run ahead): the products, one kernel group by
-// one channel block by one kernel position per output and cycle; the elements through SDP, PDP and CDP at their rates; the
-// bytes through each memory port at its bandwidth. Not in it: software, filling and draining of the pipe, arbitration,
-// DRAM pages. Winograd makes four outputs with 16 products instead of 36.
+// What an operation takes on silicon, from its registers: cycles of its units, bytes through the memory ports, stalls.
+// Not time in the model, and not the rules: those are in hw/nvdla/cost.ts, which the compiler asks too.
 import type { OperationCost, PortTraffic } from '../../bus/port.js';
 import type { NvdlaConfig, UnitName } from '../../hw/nvdla/config.js';
+import {
+  bandwidth,
+  cdpCycles,
+  convolutionCycles,
+  cubeBytes,
+  pdpCycles,
+  sdpCycles,
+} from '../../hw/nvdla/cost.js';
 import { memorySystem, rates } from '../../hw/nvdla/performance.js';
 import type { Units } from './plan/plan.js';
 import type { Unit } from './unit.js';
@@ -22,17 +25,16 @@ export interface Stream {
   readonly latency?: string;
 }
 
-const elementBytes = (precision: number): number => (precision === 0 ? 1 : 2);
+const elementBytes = (precision: number): 1 | 2 => (precision === 0 ? 1 : 2);
 const blocks = (count: number, size: number): number => Math.ceil(count / size);
 
 /** Reads and writes of the units of one operation, at their consumer groups. */
 export function streamsOf(config: NvdlaConfig, units: Units, used: readonly Unit[]): Stream[] {
   const names = new Set(used.map(({ name }) => name));
   const { CDMA, SDP, SDP_RDMA, PDP, PDP_RDMA, CDP, CDP_RDMA, RBK } = units;
-  const { atom } = config;
   const port = (ramType: number): 0 | 1 => (ramType === 0 && config.cvsram ? 1 : 0);
   const cube = (width: number, height: number, channels: number, bytes: number): number =>
-    width * height * blocks(channels * bytes, atom) * atom;
+    cubeBytes(config, { width, height, channels }, bytes);
   const streams: Stream[] = [];
   if (names.has('CDMA')) {
     const width = CDMA.get('D_DATAIN_SIZE_0', 'DATAIN_WIDTH') + 1;
@@ -176,38 +178,33 @@ export function streamsOf(config: NvdlaConfig, units: Units, used: readonly Unit
 export function computeCycles(config: NvdlaConfig, units: Units, used: readonly Unit[]): number {
   const names = new Set(used.map(({ name }) => name));
   const { CSC, SDP, PDP, CDP_RDMA } = units;
-  const rate = rates[config.name];
   const cycles = [0];
-  if (names.has('CSC')) {
-    const wide = elementBytes(CSC.get('D_MISC_CFG', 'PROC_PRECISION'));
-    const outputs =
-      (CSC.get('D_DATAOUT_SIZE_0', 'DATAOUT_WIDTH') + 1) *
-      (CSC.get('D_DATAOUT_SIZE_0', 'DATAOUT_HEIGHT') + 1) *
-      (CSC.get('D_BATCH_NUMBER', 'BATCHES') + 1);
-    const channels = CSC.get('D_WEIGHT_SIZE_EXT_1', 'WEIGHT_CHANNEL_EXT') + 1;
-    const rows = CSC.get('D_WEIGHT_SIZE_EXT_0', 'WEIGHT_HEIGHT_EXT') + 1;
-    const columns = CSC.get('D_WEIGHT_SIZE_EXT_0', 'WEIGHT_WIDTH_EXT') + 1;
-    // Cells take a whole channel block of any precision; 16 bits halve the kernels.
-    const groups = blocks(CSC.get('D_WEIGHT_SIZE_EXT_1', 'WEIGHT_KERNEL') + 1, config.atomicK / wide);
-    if (CSC.get('D_MISC_CFG', 'CONV_MODE') !== 0) {
-      // A 4x4 tile of four channels fills the cells, and gives four outputs.
-      cycles.push((outputs / 4) * groups * blocks(channels, config.atomicC));
-    } else {
-      const joint = 1 << CSC.get('D_POST_Y_EXTENSION', 'Y_EXTENSION');
-      cycles.push(outputs * groups * blocks(channels, config.atomicC) * blocks(rows, joint) * columns);
-    }
-  }
+  if (names.has('CSC'))
+    cycles.push(
+      convolutionCycles(config, {
+        outputs:
+          (CSC.get('D_DATAOUT_SIZE_0', 'DATAOUT_WIDTH') + 1) *
+          (CSC.get('D_DATAOUT_SIZE_0', 'DATAOUT_HEIGHT') + 1) *
+          (CSC.get('D_BATCH_NUMBER', 'BATCHES') + 1),
+        kernels: CSC.get('D_WEIGHT_SIZE_EXT_1', 'WEIGHT_KERNEL') + 1,
+        channels: CSC.get('D_WEIGHT_SIZE_EXT_1', 'WEIGHT_CHANNEL_EXT') + 1,
+        rows: CSC.get('D_WEIGHT_SIZE_EXT_0', 'WEIGHT_HEIGHT_EXT') + 1,
+        columns: CSC.get('D_WEIGHT_SIZE_EXT_0', 'WEIGHT_WIDTH_EXT') + 1,
+        elementBytes: elementBytes(CSC.get('D_MISC_CFG', 'PROC_PRECISION')),
+        joinedRows: 1 << CSC.get('D_POST_Y_EXTENSION', 'Y_EXTENSION'),
+        winograd: CSC.get('D_MISC_CFG', 'CONV_MODE') !== 0,
+      }),
+    );
   if (names.has('SDP')) {
     const elements =
       (SDP.get('D_DATA_CUBE_WIDTH', 'WIDTH') + 1) *
       (SDP.get('D_DATA_CUBE_HEIGHT', 'HEIGHT') + 1) *
       (SDP.get('D_DATA_CUBE_CHANNEL', 'CHANNEL') + 1) *
       (SDP.get('D_FEATURE_MODE_CFG', 'BATCH_NUMBER') + 1);
-    const y = SDP.get('D_DP_EW_CFG', 'EW_BYPASS') === 0 && rate.sdpY > 0;
-    cycles.push(Math.ceil(elements / (y ? rate.sdpY : rate.sdpX)));
+    cycles.push(sdpCycles(config, elements, SDP.get('D_DP_EW_CFG', 'EW_BYPASS') === 0));
   }
-  if (names.has('PDP')) cycles.push(Math.ceil(product(pdpInput(PDP)) / rate.pdp));
-  if (names.has('CDP')) cycles.push(Math.ceil(product(cdpInput(CDP_RDMA)) / rate.cdp));
+  if (names.has('PDP')) cycles.push(pdpCycles(config, product(pdpInput(PDP))));
+  if (names.has('CDP')) cycles.push(cdpCycles(config, product(cdpInput(CDP_RDMA))));
   return Math.max(...cycles);
 }
 
@@ -238,12 +235,6 @@ function cdpInput(rdma: Units['CDP_RDMA']): [number, number, number] {
 
 const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
-/** Bytes that a memory port moves in a cycle at `clockMhz`. */
-function bandwidth(port: 0 | 1, access: 'read' | 'write', clockMhz: number): number {
-  const { dram, sramRead, sramWrite } = memorySystem;
-  return ((port === 0 ? dram : access === 'read' ? sramRead : sramWrite) * 1000) / clockMhz;
-}
-
 /** Cycles in which a stream has a request that memory does not take: what its bytes need beyond a beat each cycle. */
 export function stallCycles(config: NvdlaConfig, { port, access, bytes }: Stream): number {
   const ideal = Math.ceil(bytes / rates[config.name].beat[port]);
@@ -264,21 +255,4 @@ export function costOf(unit: string, compute: number, streams: readonly Stream[]
   ];
   for (const { port, access, bytes } of streams) traffic[port][access] += bytes;
   return { unit, compute, traffic };
-}
-
-/**
- * Cycles of an operation at `clockMhz` with the memory system of the performance sheet, and what takes them.
- * DRAM moves reads and writes through one bandwidth, SRAM each through its own.
- */
-export function silicon(
-  { compute, traffic }: OperationCost,
-  clockMhz: number,
-): { cycles: number; bound: 'compute' | 'DRAM' | 'CV-SRAM' } {
-  const [dram, sram] = traffic;
-  const memory = Math.ceil((dram.read + dram.write) / bandwidth(0, 'read', clockMhz));
-  const second = Math.ceil(
-    Math.max(sram.read / bandwidth(1, 'read', clockMhz), sram.write / bandwidth(1, 'write', clockMhz)),
-  );
-  const cycles = Math.max(compute, memory, second);
-  return { cycles, bound: cycles === compute ? 'compute' : cycles === memory ? 'DRAM' : 'CV-SRAM' };
 }

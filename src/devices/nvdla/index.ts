@@ -5,7 +5,6 @@ import { engine, scratchBytes } from './engine/index.js';
 import { parallel } from './engine/rows.js';
 import { createNvdla } from './front.js';
 
-export { silicon } from './cycles.js';
 export { NvdlaDevice } from './front.js';
 
 /** Board option: `config`, the configuration's name. One window (CSB), one interrupt. */

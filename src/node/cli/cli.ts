@@ -61,6 +61,11 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
     new Option('--fallback <who>', 'who computes what the device does not take')
       .choices(['host', 'forbid'])
       .default('host');
+  const precision = (): Option =>
+    new Option(
+      '--precision <type>',
+      'what a float model is computed in (default fp16 where the device has it)',
+    ).choices(['int8', 'fp16']);
   const connect = (): Option =>
     new Option(
       '--connect [socket]',
@@ -91,6 +96,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
       .option('--normalize <number>', 'what the difference is divided by', number)
       .option('--cycles', 'what the run would take on silicon, where the device model can say')
       .option('--clock <MHz>', 'the clock that --cycles is for', positive, 1000)
+      .addOption(precision())
       .addOption(engines())
       .addOption(fallback())
       .addOption(staging())
@@ -103,10 +109,16 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
 
   program
     .command('compile')
-    .description('compile an ONNX model to a loadable, the file that runtimes of NVDLA take')
+    .description(
+      'say what an ONNX model becomes on a device, or write the loadable that runtimes of NVDLA take',
+    )
     .argument('<model>', 'ONNX file; NAME.accel.json beside it says how inputs are prepared')
-    .requiredOption('-o, --output <file>', 'the loadable: NAME.nvdla')
+    .option('-o, --output <file>', 'the loadable: NAME.nvdla')
+    .option('--report', 'print the layers and what they would take on silicon (default without --output)')
+    .option('--svg <file>', 'draw the layers over time')
+    .option('--clock <MHz>', 'the clock that the report is for', positive, 1000)
     .addOption(device())
+    .addOption(precision())
     .option('-i, --input <file...>', 'files to write as DIMG inputs beside the loadable')
     .option('-c, --calibrate <file...>', "inputs to quantise a float model with, instead of the sidecar's")
     .option('--dim <name=size...>', 'sizes of symbolic dimensions')
@@ -144,6 +156,7 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
     .addOption(fallback())
     .option('--models <names>', 'only these models, by commas', (names: string) => names.split(','))
     .option('--snr <dB>', 'what float outputs of a models.json must at least have', number)
+    .addOption(precision())
     .addOption(staging())
     .addOption(json())
     .action(async (path: string, options: VerifyOptions) => verdict(await verify(path, options, io)));

@@ -14,6 +14,8 @@ const CALIBRATION_INPUTS = 32;
 export interface CompilationOptions {
   readonly model: string;
   readonly fallback?: 'host' | 'forbid' | undefined;
+  /** What a float model is computed in. */
+  readonly precision?: 'int8' | 'fp16' | undefined;
   /** Files to calibrate a float model with, instead of those its sidecar names. */
   readonly calibrationFiles?: readonly string[] | undefined;
   /** Calibration inputs for a float model whose sidecar names none. */
@@ -32,6 +34,7 @@ export function compilation(
   return {
     name: basename(options.model),
     fallback: options.fallback ?? 'host',
+    ...(options.precision === undefined ? {} : { precision: options.precision }),
     import: importOf(options.import, sidecar),
     ...(sidecar === undefined ? {} : { state: sidecar.state }),
     calibration: (inputs) => {

@@ -1,10 +1,10 @@
-// accel compile: a model to a loadable, the file that NVDLA's runtimes take; its inputs as DIMG files.
-// Not a run: accel run takes the file.
+// accel compile: what a model becomes on a device, and for NVDLA the loadable, with its inputs as DIMG files.
+// Not a run: accel run takes the model, or the loadable.
 import { writeFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { AccelError } from '../../base/errors.js';
 import { exportLoadable, type ExportedLoadable, writeLoadable } from '../../compiler/loadable/index.js';
-import { targets } from '../../compiler/index.js';
+import { type CompiledProgram, pictureOf, reportOf, targets } from '../../compiler/index.js';
 import { compileOnnx } from '../../runtime/index.js';
 import { BoundTensor } from '../../runtime/layout.js';
 import { dimgOf, takePixels, writeDimg } from '../../runtime/loadable/index.js';
@@ -13,14 +13,22 @@ import { sidecarFor, type Sidecar } from '../input/sidecar.js';
 import { DEFAULT_BOARD } from '../system.js';
 import { columns } from './columns.js';
 import { compilation } from './compilation.js';
+import { reportText } from './compile-report.js';
 import { bytes as byteText } from './format.js';
 import { importOptions, type ImportArguments, inferences } from './input-files.js';
 import { UsageError, type CommandIo } from './io.js';
 import { Progress } from './progress.js';
 
 export interface CompileOptions extends ImportArguments {
-  readonly output: string;
+  /** The loadable. */
+  readonly output?: string;
+  readonly report?: boolean;
+  /** File of the report's picture. */
+  readonly svg?: string;
+  /** MHz. */
+  readonly clock: number;
   readonly device?: string;
+  readonly precision?: 'int8' | 'fp16';
   readonly input?: readonly string[];
   readonly calibrate?: readonly string[];
   readonly fallback?: 'host' | 'forbid';
@@ -40,20 +48,38 @@ export function compileModel(model: string, options: CompileOptions, io: Command
     target,
     compilation(settings, sidecar, progress, (count) => (calibrated = count)),
   );
+  const loadable =
+    options.output === undefined ? undefined : loadableOf(program, sidecar, options.output, options);
+  const wanted = options.report === true || options.svg !== undefined || loadable === undefined;
+  const report = wanted ? reportOf(program, options.clock) : undefined;
+  if (options.svg !== undefined) write(options.svg, new TextEncoder().encode(pictureOf(report!)));
+  progress[Symbol.dispose]();
+  if (options.json === true) {
+    const all = { model, target, ...loadable, calibrationInputs: calibrated ?? 0, report };
+    io.out(`${JSON.stringify(all, undefined, 2)}\n`);
+    return;
+  }
+  if (loadable !== undefined) print(target, loadable, io);
+  if (report !== undefined) io.out(`${loadable === undefined ? '' : '\n'}${reportText(report, io)}`);
+  if (options.svg !== undefined) io.out(io.colours.dim(`\nthe picture: ${options.svg}\n`));
+}
+
+/** Writes the loadable, and inputs where some are given. */
+function loadableOf(
+  program: CompiledProgram,
+  sidecar: Sidecar | undefined,
+  output: string,
+  options: CompileOptions,
+): Loadable {
   const exported = exportLoadable(program);
   const loadable = writeLoadable(exported.loadable);
-  const inputs =
-    options.input === undefined ? [] : inputFiles(exported, options.input, sidecar, options.output);
-  write(options.output, loadable);
+  const inputs = options.input === undefined ? [] : inputFiles(exported, options.input, sidecar, output);
+  write(output, loadable);
   for (const { path, data } of inputs) write(path, data);
-  progress[Symbol.dispose]();
-  const report = {
-    model,
-    target,
-    file: options.output,
+  return {
+    file: output,
     bytes: loadable.length,
     layers: exported.segment.layers.length,
-    calibrationInputs: calibrated ?? 0,
     tensors: exported.loadable.tensor_desc_list.map(({ name, c, h, w }, i) => ({
       name,
       direction: i < exported.segment.inputs.length ? 'input' : 'output',
@@ -62,8 +88,6 @@ export function compileModel(model: string, options: CompileOptions, io: Command
     inputs: inputs.map(({ path }) => path),
     left: exported.left,
   };
-  if (options.json === true) io.out(`${JSON.stringify(report, undefined, 2)}\n`);
-  else print(report, io);
 }
 
 function write(path: string, data: Uint8Array): void {
@@ -107,8 +131,8 @@ function inputFiles(
   );
 }
 
-interface Report {
-  readonly target: string;
+/** What was written. */
+interface Loadable {
   readonly file: string;
   readonly bytes: number;
   readonly layers: number;
@@ -121,7 +145,11 @@ interface Report {
   readonly left: readonly string[];
 }
 
-function print({ target, file, bytes, layers, tensors, inputs, left }: Report, io: CommandIo): void {
+function print(
+  target: string,
+  { file, bytes, layers, tensors, inputs, left }: Loadable,
+  io: CommandIo,
+): void {
   const { colours } = io;
   io.out(`${colours.bold(file)}: ${byteText(bytes)}, ${layers} layers for ${target}\n\n`);
   const rows = tensors.map(({ name, direction, shape }) => [direction, name, `[${shape.join(',')}]`]);

@@ -1,8 +1,7 @@
 // What a run's operations would take on silicon: collected from the device model, added up, and shown.
 // Not a measurement, and not the estimate itself: that is the model's.
 import type { OperationCost } from '../../bus/port.js';
-import { silicon } from '../../devices/nvdla/index.js';
-import { memorySystem } from '../../hw/nvdla/index.js';
+import { memorySystem, silicon } from '../../hw/nvdla/index.js';
 import { columns } from './columns.js';
 import { bytes, count, percent, time } from './format.js';
 import type { CommandIo } from './io.js';

@@ -29,6 +29,7 @@ export interface RunOptions extends ImportArguments {
   readonly mean?: readonly number[];
   readonly normalize?: number;
   readonly engines?: EngineKind;
+  readonly precision?: 'int8' | 'fp16';
   readonly fallback?: 'host' | 'forbid';
   readonly staging?: boolean;
   readonly json?: boolean;

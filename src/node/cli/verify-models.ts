@@ -117,6 +117,7 @@ async function verifyModel(
         engines: options.engines,
         staging: options.staging,
         fallback: options.fallback,
+        precision: options.precision,
         import: importOptions(model, cases, inputsOf),
         // A float model without calibration pictures is calibrated with the inputs of its own cases.
         calibration: () => cases.map(inputsOf),

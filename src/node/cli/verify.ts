@@ -27,6 +27,8 @@ export interface VerifyOptions {
   readonly fallback?: 'host' | 'forbid';
   /** For a models.json: dB that float outputs must at least have. */
   readonly snr?: number;
+  /** For a models.json: what float models are computed in. */
+  readonly precision?: 'int8' | 'fp16';
   /** For a models.json: lets a driver in staging load. */
   readonly staging?: boolean;
   readonly json?: boolean;
@@ -37,7 +39,7 @@ export async function verify(path: string, options: VerifyOptions, io: CommandIo
   if (!existsSync(path))
     throw new AccelError('ENOENT', { field: path, reason: 'there is no such file or folder' });
   if (statSync(path).isFile() && path.endsWith('models.json')) return verifyModels(path, options, io);
-  for (const name of ['models', 'snr'] as const)
+  for (const name of ['models', 'snr', 'precision'] as const)
     if (options[name] !== undefined) throw new UsageError(`--${name} is for a models.json, ${path} is none`);
   if (isNodeCases(path)) return verifyNodeCases(path, options, io);
   const files = findVectors(path).filter(

@@ -1,7 +1,7 @@
 // A lowered segment as requests of the driver: buffers back to back from device address 0, descriptors, tensors in and out.
 // Not submission: the runtime makes the buffers and passes them in this order.
-import { LAYER_DESCRIPTOR_BYTES } from '../../../hw/gna/index.js';
-import { nodeError, type Node, shapeOf, type Value } from '../../ir/index.js';
+import { type GnaConfig, gnaComputeCycles, LAYER_DESCRIPTOR_BYTES } from '../../../hw/gna/index.js';
+import { nodeError, type Node, type Shape, shapeOf, type Value } from '../../ir/index.js';
 import { tensorInfo } from '../parts.js';
 import type { Binding, GnaSegment, LayerReport, ProgramBuffer } from '../program.js';
 import { descriptorList } from './descriptors.js';
@@ -124,7 +124,7 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     outputs: outputs.map(({ value, view }) =>
       bind(value, view.plane, view.offset, outputLoops(value, view), view.stored, 0),
     ),
-    layers: layers.map(reportOf),
+    layers: layers.map((layer, index) => reportOf(layer, index, config)),
   };
 }
 
@@ -164,17 +164,27 @@ const UNITS = {
   copy: 'copy',
 } as const;
 
-function reportOf(layer: Layer, index: number): LayerReport {
+function reportOf(layer: Layer, index: number, config: GnaConfig): LayerReport {
   const shapes = shapesOf(layer);
+  const constantBytes = computes(layer) ? blobsOf(layer).reduce((sum, { bytes }) => sum + bytes, 0) : 0;
+  const elements = (shape: Shape): number => shape.reduce((product, size) => product * size, 1);
+  // Inputs and outputs are 16 bits wide.
+  const dram = { read: constantBytes + 2 * elements(shapes.input), write: 2 * elements(shapes.output) };
   return {
     index,
     unit: UNITS[layer.kind],
     nodes: layer.nodes,
     ...shapes,
     detail: layer.detail ?? {},
-    constantBytes: computes(layer) ? blobsOf(layer).reduce((sum, { bytes }) => sum + bytes, 0) : 0,
+    constantBytes,
     macs: layer.macs,
     hardwareMacs: layer.hardwareMacs,
+    precision: computes(layer) && layer.weightBytes === 1 ? 'int16 x int8' : 'int16',
+    cost: {
+      compute: gnaComputeCycles(config, layer.hardwareMacs, 2),
+      traffic: [dram, { read: 0, write: 0 }],
+    },
+    after: index === 0 ? [] : [index - 1],
   };
 }
 

@@ -3,7 +3,7 @@
 import { LutParam, NetworkDesc, OPERATION_BYTES, SURFACE_BYTES, MemType } from '../../../hw/nvdla/index.js';
 import type { Value } from '../../ir/index.js';
 import { tensorInfo } from '../parts.js';
-import type { Binding, LayerReport, NvdlaSegment, ProgramBuffer } from '../program.js';
+import type { Binding, NvdlaSegment, ProgramBuffer } from '../program.js';
 import { type Cube, inRoot, type PlacedValue, rootOf, wholeWindow } from './cube.js';
 import { dependencyGraph } from './dependencies.js';
 import { type Addresses, type Operation, operationsOf } from './descriptors.js';
@@ -13,6 +13,7 @@ import type { Lut } from './lut.js';
 import { align, PAGE } from './limits.js';
 import type { Lowering } from './lowering.js';
 import { livesOf, planArena } from './memory.js';
+import { reportLayers } from './report.js';
 
 /** Constants and cubes begin on multiples of this: more than any atom, and the weights' unit. */
 const UNIT = 128;
@@ -245,7 +246,7 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     outputs: outputs.map(({ value, placed }) =>
       bind(value, placed.cube, placed.strides, placed.quantization),
     ),
-    layers: layers.map(reportOf),
+    layers: reportLayers(layers, config),
   };
 }
 
@@ -278,44 +279,4 @@ function collectConstants(layers: readonly Layer[]): {
     for (const { cube } of readsOf(layer)) place(rootOf(cube).constant);
   }
   return { places, bytes: end };
-}
-
-function reportOf(layer: Layer, index: number): LayerReport {
-  const { nodes, input, output, macs, hardwareMacs } = layer;
-  const common = {
-    index,
-    nodes,
-    input: [input.channels, input.height, input.width],
-    output: [output.channels, output.height, output.width],
-    macs,
-    hardwareMacs,
-  };
-  if (layer.kind === 'pool')
-    return {
-      ...common,
-      unit: 'PDP',
-      detail: { kernel: `${layer.kernel.height}x${layer.kernel.width}`, method: layer.method },
-      constantBytes: 0,
-    };
-  if (layer.kind === 'norm')
-    return { ...common, unit: 'CDP', detail: { size: layer.size }, constantBytes: layer.lut.bytes.length };
-  const operands = stagesOf(layer).reduce((sum, { constant }) => sum + (constant?.bytes ?? 0), 0);
-  if (layer.kind === 'sdp') {
-    const { table } = layer.sdp;
-    const detail: LayerReport['detail'] = table === undefined ? {} : { table: table.name };
-    return { ...common, unit: 'SDP', detail, constantBytes: operands + (table?.bytes.length ?? 0) };
-  }
-  const { kernel, stride, banks, weights } = layer;
-  return {
-    ...common,
-    unit: 'CONV+SDP',
-    detail: {
-      kernel: `${kernel.height}x${kernel.width}`,
-      stride: `${stride.y}x${stride.x}`,
-      dataBanks: banks.dataBank,
-      weightBanks: banks.weightBank,
-      weights: banks.weights,
-    },
-    constantBytes: weights.bytes + operands,
-  };
 }
