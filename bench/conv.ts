@@ -144,6 +144,24 @@ function cpuSeconds(call: () => void): number {
   return Math.min(...Array.from({ length: 5 }, () => time(count))) / count;
 }
 
+/** G MAC/s of the kernel's matrix product, int8, one thread: what layers of networks can reach. */
+export function matrixRate(): number {
+  const module = compileModule(readFileSync(new URL('../kernels/nvdla.wasm', import.meta.url)));
+  const memory = sharedMemory(96 << 20);
+  const kernels = instantiate<ConvKernels>(module, memory);
+  const p = params(shapes[0]!);
+  // Zeros would be skipped.
+  const bytes = new Int8Array(memory.buffer);
+  for (const start of [INPUT, WEIGHTS])
+    for (let i = start; i < start + (1 << 20); i++) bytes[i] = Math.imul(i, 0x9e3779b1) >>> 24;
+  const layer = prepareConv(kernels, p, SCRATCH);
+  return (
+    (p.outWidth * p.outHeight * p.kernels * p.kernelChannels) /
+    cpuSeconds(() => layer.run(0, p.outHeight, OUTPUT)) /
+    1e9
+  );
+}
+
 /** Prints G MAC/s per shape: with the kernels packed before, packing included, and the plain loop. */
 export async function conv(): Promise<void> {
   const module = compileModule(readFileSync(new URL('../kernels/nvdla.wasm', import.meta.url)));

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { conv } from './conv.js';
 import { gna } from './gna.js';
 import { job } from './job.js';
+import { layers } from './layers.js';
 import { mmio } from './mmio.js';
 import { models } from './models.js';
 import { scale } from './scale.js';
@@ -20,6 +21,7 @@ const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   scale,
   conv,
   models,
+  layers,
   wire,
   gna: () => gna(options),
 };

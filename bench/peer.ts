@@ -1,4 +1,4 @@
-// The peer: ONNX Runtime on the CPU, one thread. Absent where it is not installed; then ratios cannot be given.
+// The peer: ONNX Runtime on the CPU. Absent where it is not installed; then ratios cannot be given.
 // Not a reference for results: its optimised int8 product saturates on some CPUs.
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -13,9 +13,9 @@ export async function loadOrt(): Promise<Ort> {
   }
 }
 
-export function session(ort: Ort, model: Uint8Array): Promise<InferenceSession> {
+export function session(ort: Ort, model: Uint8Array, threads = 1): Promise<InferenceSession> {
   return ort.InferenceSession.create(model, {
-    intraOpNumThreads: 1,
+    intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
   });

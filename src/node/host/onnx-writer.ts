@@ -210,8 +210,15 @@ class GraphWriter {
   }
 }
 
-/** Attributes as a file has them: the number of parts is not said beside their sizes. */
+/**
+ * Attributes as a file has them: the number of parts is not said beside their sizes, nor dilations of an average that has none,
+ * which ONNX Runtime's quantised average does not know.
+ */
 function attributesOf(node: Exclude<Node, { op: 'Opaque' }>): object {
+  if (node.op === 'AveragePool') {
+    const { dilations, ...rest } = node.attributes;
+    return dilations.every((step) => step === 1) ? rest : node.attributes;
+  }
   if (node.op !== 'Split' || node.inputs[1] === undefined) return node.attributes;
   return { axis: node.attributes.axis };
 }
