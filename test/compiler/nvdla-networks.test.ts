@@ -118,9 +118,15 @@ function network(random: Random, size: number): { graph: Graph; input: Value } {
 }
 
 describe('random networks on NVDLA', () => {
-  for (const config of ['nv_small', 'nv_large', 'nv_medium_512'] as const)
-    it(`give the reference's integers: ${config}`, async () => {
-      using system = openSystem({ devices: [`nvdla:${config}`] });
+  for (const [config, engines] of [
+    ['nv_small', 'inline'],
+    ['nv_large', 'inline'],
+    ['nv_medium_512', 'inline'],
+    // Units run side by side.
+    ['nv_large', 'worker'],
+  ] as const)
+    it(`give the reference's integers: ${config}, engines ${engines}`, async () => {
+      using system = openSystem({ devices: [`nvdla:${config}`], engines });
       for (let seed = 1; seed <= 10; seed++) {
         const random = new Random(seed);
         const { graph, input } = network(random, 14);

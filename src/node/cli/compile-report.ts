@@ -6,7 +6,7 @@ import { bytes, count, percent, time } from './format.js';
 import type { CommandIo } from './io.js';
 
 /** Most characters of a node's name. */
-const NAME = 24;
+const NAME = 28;
 
 export function reportText(report: ProgramReport, io: CommandIo): string {
   const { colours } = io;

@@ -1,6 +1,13 @@
 // A lowered segment as one task of the driver: buffers, address list, descriptors.
 // Not submission: the runtime makes the buffers and passes the list.
-import { LutParam, NetworkDesc, OPERATION_BYTES, SURFACE_BYTES, MemType } from '../../../hw/nvdla/index.js';
+import {
+  LutParam,
+  MemType,
+  NetworkDesc,
+  OPERATION_BYTES,
+  OpType,
+  SURFACE_BYTES,
+} from '../../../hw/nvdla/index.js';
 import type { Value } from '../../ir/index.js';
 import { tensorInfo } from '../parts.js';
 import type { Binding, NvdlaSegment, ProgramBuffer } from '../program.js';
@@ -8,6 +15,7 @@ import { type Cube, inRoot, type PlacedValue, rootOf, wholeWindow } from './cube
 import { dependencyGraph } from './dependencies.js';
 import { type Addresses, type Operation, operationsOf } from './descriptors.js';
 import { layoutBytes, packedLayout } from './features.js';
+import { waitsOf } from './hazards.js';
 import { type ConstantBlob, type Layer, readsOf, stagesOf } from './layers.js';
 import type { Lut } from './lut.js';
 import { align, PAGE } from './limits.js';
@@ -126,16 +134,22 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
       };
     },
   };
-  const perLayer = layers.map((layer) => {
-    const own = operationsOf(layer, atom, table);
-    operations.push(...own);
-    return {
-      types: own.map((operation) => operation.type),
-      independent: layer.kind === 'conv' && layer.independent,
-      operand: stagesOf(layer).some((stage) => stage.operand !== undefined),
-    };
-  });
-  const graph = dependencyGraph(perLayer);
+  const waits = waitsOf(
+    layers,
+    (cube) => {
+      const { buffer, offset } = places.get(cube)!;
+      return { buffer, from: offset, to: offset + bytesOf(cube) };
+    },
+    (cube) => lowering.atomOf(cube),
+  );
+  const graph = dependencyGraph(
+    layers.map((layer, i) => {
+      const own = operationsOf(layer, atom, table);
+      operations.push(...own);
+      const types = own.map((operation) => operation.type);
+      return { types, operandReader: types.indexOf(OpType.SDP), ...waits[i]! };
+    }),
+  );
 
   const operationList = new Uint8Array(operations.length * OPERATION_BYTES);
   const surfaceList = new Uint8Array(operations.length * SURFACE_BYTES);
@@ -246,7 +260,7 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
     outputs: outputs.map(({ value, placed }) =>
       bind(value, placed.cube, placed.strides, placed.quantization),
     ),
-    layers: reportLayers(layers, config),
+    layers: reportLayers(layers, waits, config),
   };
 }
 

@@ -80,8 +80,6 @@ export interface ConvLayer extends LayerBase {
   readonly pair?: { readonly input: Window; readonly weights: ConstantBlob };
   readonly banks: BankPlan;
   readonly sdp: SdpPart;
-  /** It needs nothing of the layer before it, and writes nothing that one reads: another tile of the same operator. */
-  readonly independent: boolean;
 }
 
 /** SDP from memory to memory. */
@@ -126,10 +124,17 @@ export function stagesOf(layer: Layer): SdpStage[] {
   return [sdp?.x1, sdp?.x2, sdp?.y].filter((stage) => stage !== undefined);
 }
 
-/** Windows that a layer reads. */
+/** Windows that the first unit of a layer reads. */
+export function sourcesOf(layer: Layer): Window[] {
+  return layer.kind === 'conv' && layer.pair !== undefined ? [layer.input, layer.pair.input] : [layer.input];
+}
+
+/** Windows that SDP reads besides its source. */
+export function operandsOf(layer: Layer): Window[] {
+  return stagesOf(layer).flatMap(({ operand }) => operand ?? []);
+}
+
+/** All windows that a layer reads. */
 export function readsOf(layer: Layer): Window[] {
-  const windows = [layer.input];
-  if (layer.kind === 'conv' && layer.pair !== undefined) windows.push(layer.pair.input);
-  for (const { operand } of stagesOf(layer)) if (operand !== undefined) windows.push(operand);
-  return windows;
+  return [...sourcesOf(layer), ...operandsOf(layer)];
 }

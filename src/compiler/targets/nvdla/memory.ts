@@ -10,17 +10,26 @@ export interface Life {
   last: number;
 }
 
-/** Lives of all cubes with memory of their own that layers write or read, by layer index. */
+/**
+ * Lives of all cubes with memory of their own that layers write or read, by layer index. A layer without a convolution may run beside
+ * convolutions that come before it: its result has its place from when what it reads is there.
+ */
 export function livesOf(layers: readonly Layer[]): Map<Cube, Life> {
   const lives = new Map<Cube, Life>();
+  const written = new Map<Cube, number>();
   const use = (cube: Cube, at: number): void => {
     const life = lives.get(cube);
     if (life === undefined) lives.set(cube, { first: at, last: at });
     else life.last = at;
   };
   layers.forEach((layer, at) => {
-    for (const window of readsOf(layer)) use(rootOf(window.cube), at);
-    use(rootOf(layer.output.cube), at);
+    const inputs = readsOf(layer).map(({ cube }) => rootOf(cube));
+    for (const cube of inputs) use(cube, at);
+    const output = rootOf(layer.output.cube);
+    const ready = Math.max(0, ...inputs.map((cube) => (written.get(cube) ?? -1) + 1));
+    if (!lives.has(output)) use(output, layer.kind === 'conv' ? at : Math.min(at, ready));
+    use(output, at);
+    written.set(output, at);
   });
   return lives;
 }

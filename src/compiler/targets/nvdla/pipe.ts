@@ -150,7 +150,6 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
       }),
     ),
   );
-  let first = true;
   for (const { slice, tiles } of blocks) {
     const blob = weightBlob(lowering, conv, slice, perGroup, axes);
     for (const [rectangle, own] of tiles.entries()) {
@@ -194,11 +193,9 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
           get sdp() {
             return sdp();
           },
-          independent: !first,
           macs: conv.countsMacs ? outputs * slice.kernels * perKernel : 0,
           hardwareMacs: dense,
         } satisfies ConvLayer);
-        first = false;
       }
     }
   }

@@ -12,15 +12,20 @@ import {
 } from '../../../hw/nvdla/index.js';
 import type { LayerReport } from '../program.js';
 import { precisionConfig } from './cbuf.js';
+import { shortest } from './dependencies.js';
+import type { Waits } from './hazards.js';
 import type { Cube, Window } from './cube.js';
 import { type Layer, sdpOf, type SdpStage, stagesOf } from './layers.js';
 
-export function reportLayers(layers: readonly Layer[], config: NvdlaConfig): LayerReport[] {
+export function reportLayers(
+  layers: readonly Layer[],
+  waits: readonly Waits[],
+  config: NvdlaConfig,
+): LayerReport[] {
   const splits = splitsOf(layers);
   const reports: LayerReport[] = [];
   for (const [index, layer] of layers.entries()) {
     const { nodes, input, output, macs, hardwareMacs } = layer;
-    const independent = layer.kind === 'conv' && layer.independent;
     reports.push({
       index,
       unit: unitOf(layer),
@@ -33,7 +38,7 @@ export function reportLayers(layers: readonly Layer[], config: NvdlaConfig): Lay
       hardwareMacs,
       precision: input.cube.elementBytes === 2 ? 'fp16' : 'int8',
       cost: costOf(layer, config),
-      after: index === 0 ? [] : independent ? reports[index - 1]!.after : [index - 1],
+      after: shortest(waits[index]!.start, (before) => unitOf(layers[before]!).split('+').at(-1)!),
     });
   }
   return reports;

@@ -119,7 +119,6 @@ function convolved(
   });
   const axes = { y: axis(source.height), x: axis(source.width) };
   const blobs = new Map<number, { forward: ConstantBlob; backward: ConstantBlob }>();
-  let first = true;
   for (let channel = 0; channel < source.channels; channel += atom) {
     const kernels = Math.min(atom, source.channels - channel);
     let blob = blobs.get(kernels);
@@ -158,11 +157,9 @@ function convolved(
         weights: blob.forward,
         banks,
         sdp: sdpOf(addition, window(operand)),
-        independent: !first,
         macs: 0,
         hardwareMacs: y.count * x.count * kernels * (atom + kernels),
       } satisfies ConvLayer);
-      first = false;
     }
   }
 }

@@ -34,10 +34,8 @@ export function moveChannels(lowering: Lowering, node: Node, move: Move): void {
   const end = move.toChannel + move.channels;
   const inside = move.toChannel % atom !== 0;
   const aligned = Math.ceil(move.toChannel / atom) * atom;
-  let first = true;
   const add = (begin: number, stop: number, onTop: boolean): void => {
-    part(lowering, node, move, { begin, stop, onTop, independent: !first });
-    first = false;
+    part(lowering, node, move, { begin, stop, onTop });
   };
   if (inside) add(aligned - atom, Math.min(aligned, end), true);
   // Larger parts multiply more zeros, smaller ones are more layers.
@@ -67,7 +65,6 @@ export function gatherChannels(
       to: { cube: to, channel: begin },
       sources: own.map((index) => index - base),
       onTop: false,
-      independent: begin > 0,
     });
   }
 }
@@ -77,10 +74,9 @@ interface Part {
   readonly begin: number;
   readonly stop: number;
   readonly onTop: boolean;
-  readonly independent: boolean;
 }
 
-function part(lowering: Lowering, node: Node, move: Move, { begin, stop, onTop, independent }: Part): void {
+function part(lowering: Lowering, node: Node, move: Move, { begin, stop, onTop }: Part): void {
   const { from, to, fromChannel, toChannel } = move;
   const atom = lowering.atomOf(from);
   const shift = fromChannel - toChannel;
@@ -93,7 +89,6 @@ function part(lowering: Lowering, node: Node, move: Move, { begin, stop, onTop, 
       k + begin < toChannel ? undefined : k + begin + shift - base,
     ),
     onTop,
-    independent,
   });
 }
 
@@ -110,10 +105,9 @@ interface Selection {
   /** For each kernel the channel of the input that it passes on; a kernel without one gives zeros. */
   readonly sources: readonly (number | undefined)[];
   readonly onTop: boolean;
-  readonly independent: boolean;
 }
 
-function select(lowering: Lowering, node: Node, { from, to, sources, onTop, independent }: Selection): void {
+function select(lowering: Lowering, node: Node, { from, to, sources, onTop }: Selection): void {
   const shape = { kernels: sources.length, channels: from.channels, height: 1, width: 1 };
   const { elementBytes } = from.cube;
   const weights: ConstantBlob = {
@@ -136,7 +130,6 @@ function select(lowering: Lowering, node: Node, { from, to, sources, onTop, inde
     pad: 0,
   });
   const axes = { y: axis(to.cube.height), x: axis(to.cube.width) };
-  let first = !independent;
   for (const { y, x, banks } of tilesOf(lowering, node, axes, { ...shape, elementBytes })) {
     const spot = { y: y.from, height: y.count, x: x.from, width: x.count };
     const output: Window = { ...to, channels: shape.kernels, ...spot };
@@ -172,10 +165,8 @@ function select(lowering: Lowering, node: Node, { from, to, sources, onTop, inde
       weights,
       banks,
       sdp,
-      independent: !first,
       macs: 0,
       hardwareMacs: y.count * x.count * shape.kernels * shape.channels,
     } satisfies ConvLayer);
-    first = false;
   }
 }
