@@ -11,7 +11,7 @@ const DRAM = 64;
 const START = 1e9;
 
 /** The day of these systems, as fixed as their clock: a driver past its date must still be testable. */
-const TODAY = '2026-11-25';
+export const SUITE_TODAY = '2026-11-25';
 
 export interface SuiteMachineOptions {
   /** A board's name, or a board of another package. */
@@ -34,7 +34,7 @@ export function suiteSystem({ board, drivers = [], engines, count = 2 }: SuiteMa
     clock,
     dram: DRAM,
     staging: true,
-    today: TODAY,
+    today: SUITE_TODAY,
   });
   return machineSystem(machine, clock, turn);
 }

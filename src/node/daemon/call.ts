@@ -46,6 +46,9 @@ export interface CallOptions {
   readonly identify: (fd: number) => OpenFile;
 }
 
+/** Most bytes that one call reads at a time from one place; the kernel's kmalloc ends at 4 MiB. */
+const MAX_COPY = 2 ** 24;
+
 /** Placeholders are numbers that no process has as a descriptor. */
 const PLACEHOLDER = 0x7f000000;
 
@@ -106,9 +109,13 @@ export class Call implements AbortSignalLike {
     this.placed = undefined;
   }
 
-  /** @throws AccelError EFAULT */
+  /** @throws AccelError EFAULT, ENOMEM for more than MAX_COPY */
   read(pointer: bigint, bytes: number): Uint8Array | Promise<Uint8Array> {
     if (bytes === 0) return new Uint8Array(0);
+    if (bytes > MAX_COPY)
+      throw new AccelError('ENOMEM', {
+        reason: `${bytes} bytes of the caller's memory, at most ${MAX_COPY}`,
+      });
     const at = this.#range(pointer, bytes);
     if (this.#pid === 0) return this.#ask(at, bytes);
     if (bytes <= COPY_BYTES) {
@@ -117,14 +124,14 @@ export class Call implements AbortSignalLike {
       if (got === errno.EPERM) return this.#ask(at, bytes);
       throw fault(got, at, bytes);
     }
-    const all = new Uint8Array(bytes);
+    const parts: Uint8Array[] = [];
     for (let done = 0; done < bytes; done += COPY_BYTES) {
       const part = Math.min(COPY_BYTES, bytes - done);
       const got = readProcess(this.#pid, at + done, part);
       if (typeof got === 'number') throw fault(got, at + done, part);
-      all.set(got, done);
+      parts.push(got);
     }
-    return all;
+    return joined(parts, bytes);
   }
 
   /** @throws AccelError EFAULT */
@@ -187,15 +194,15 @@ export class Call implements AbortSignalLike {
   }
 
   async #ask(at: number, bytes: number): Promise<Uint8Array> {
-    const all = new Uint8Array(bytes);
+    const parts: Uint8Array[] = [];
     for (let done = 0; done < bytes; done += MAX_PAYLOAD) {
       const part = Math.min(MAX_PAYLOAD, bytes - done);
       this.#endpoint.send({ type: Reply.GET, tag: this.tag, a: at + done, b: part });
-      const { result, payload } = await this.#answer();
+      const { result, payload } = await this.#answerWithoutFds();
       if (result !== 0 || payload.length !== part) throw fault(-result, at + done, part);
-      all.set(payload, done);
+      parts.push(payload);
     }
-    return all;
+    return joined(parts, bytes);
   }
 
   async #tell(at: number, bytes: Uint8Array): Promise<void> {
@@ -203,7 +210,7 @@ export class Call implements AbortSignalLike {
       const part = bytes.subarray(done, done + MAX_PAYLOAD);
       this.#endpoint.send({ type: Reply.PUT, tag: this.tag, a: at + done, b: part.length });
       this.#endpoint.sendRaw(part);
-      const { result } = await this.#answer();
+      const { result } = await this.#answerWithoutFds();
       if (result !== 0) throw fault(-result, at + done, part.length);
     }
   }
@@ -217,11 +224,29 @@ export class Call implements AbortSignalLike {
     return answer;
   }
 
+  async #answerWithoutFds(): Promise<Answer> {
+    const answer = await this.#answer();
+    for (const fd of answer.fds) close(fd);
+    return answer;
+  }
+
   #range(pointer: bigint, bytes: number): number {
     const at = Number(BigInt.asUintN(64, pointer));
     if (this.#over || at + bytes > 2 ** 47) throw fault(errno.EFAULT, at, bytes);
     return at;
   }
+}
+
+/** Room is made only for what came: sizes are the caller's word. */
+function joined(parts: readonly Uint8Array[], bytes: number): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const all = new Uint8Array(bytes);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 function fault(code: number, at: number, bytes: number): AccelError {

@@ -37,6 +37,8 @@ export interface DaemonOptions {
   readonly limits?: Partial<Limits>;
   /** False: user memory is reached by messages only. Default true: where the system allows it, directly. */
   readonly direct?: boolean;
+  /** False: this thread never sleeps for the next message, since clients are in it. Default true. */
+  readonly linger?: boolean;
   /** Told of defects: a request that ended in what is no AccelError. */
   onDefect?(error: unknown): void;
 }
@@ -93,7 +95,10 @@ export class Daemon implements AsyncDisposable {
     this.socket = socket;
     this.#system = system;
     this.#listening = listenAt(socket);
-    this.#reactor = new Reactor({ busy: () => system.machine.devices.some(({ inFlight }) => inFlight > 0) });
+    this.#reactor = new Reactor({
+      linger: options.linger ?? true,
+      busy: () => system.machine.devices.some(({ inFlight }) => inFlight > 0),
+    });
     const { clock } = system;
     this.#buffers = new Buffers({
       reactor: this.#reactor,

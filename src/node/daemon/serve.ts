@@ -8,8 +8,8 @@ import { ClientFiles } from './client-files.js';
 
 export interface ServeOptions
   extends
-    Pick<SystemOptions, 'devices' | 'engines' | 'staging' | 'dram' | 'onGuestError'>,
-    Pick<DaemonOptions, 'socket' | 'dri' | 'limits' | 'direct' | 'onDefect'> {}
+    Pick<SystemOptions, 'devices' | 'engines' | 'staging' | 'dram' | 'clock' | 'today' | 'onGuestError'>,
+    Pick<DaemonOptions, 'socket' | 'dri' | 'limits' | 'direct' | 'linger' | 'onDefect'> {}
 
 /** MiB: all there can be, since many clients share it; costs nothing until touched. */
 const DRAM = 4095;
@@ -24,13 +24,15 @@ export interface Served extends AsyncDisposable {
 export function serve(options: ServeOptions): Served {
   let pages: ClientFiles | undefined;
   const backing: MachineOptions['backing'] = (memory) => (pages = new ClientFiles(memory));
-  const { devices, engines, staging, dram = DRAM, onGuestError } = options;
+  const { devices, engines, staging, dram = DRAM, clock, today, onGuestError } = options;
   const system = openSystem({
     backing,
     ...(devices === undefined ? {} : { devices }),
     ...(engines === undefined ? {} : { engines }),
     ...(staging === undefined ? {} : { staging }),
     dram,
+    ...(clock === undefined ? {} : { clock }),
+    ...(today === undefined ? {} : { today }),
     ...(onGuestError === undefined ? {} : { onGuestError }),
   });
   let daemon: Daemon;

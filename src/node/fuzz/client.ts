@@ -1,51 +1,19 @@
-// A client of the fuzzer: one open file, what it was given so far, and memory that its pointers point to.
+// A client of the fuzzer: one open file of the core, and what it was given so far.
 // Not well-behaved.
 import { Process, type LocalFile, type Mapping } from '../../core/index.js';
-import type { SuiteBuffer, SuiteJob, SuiteSystem } from '../../testing/index.js';
-import type { Random } from './random.js';
+import type { SuiteJob, SuiteSystem } from '../../testing/index.js';
+import { FuzzState } from './state.js';
 
-/** Bytes of user memory for structs' pointers. */
-export const ARENA = 8192;
-
-export class FuzzClient {
+export class FuzzClient extends FuzzState {
   readonly process: Process;
   readonly file: LocalFile;
-  readonly buffers: SuiteBuffer[] = [];
-  /** Handles of imports. */
-  readonly handles: number[] = [];
-  readonly syncobjs: number[] = [];
-  readonly fds: number[] = [];
   readonly mappings: Mapping[] = [];
   readonly jobs: SuiteJob[] = [];
-  readonly arena = new Uint8Array(ARENA);
-  readonly view = new DataView(this.arena.buffer);
-  /** User address of the arena. */
-  readonly pointer: number;
 
   constructor(system: SuiteSystem, process = new Process()) {
+    super();
     this.process = process;
     this.file = system.core.open(system.accel, process);
     this.pointer = Number(this.file.user.place(this.arena).pointer);
-  }
-
-  /** A buffer handle: mostly one it has. */
-  handle(random: Random): number {
-    if (random.once(8)) return random.word();
-    if (this.handles.length > 0 && random.once(4)) return random.pick(this.handles)!;
-    return random.pick(this.buffers)?.handle ?? random.below(4);
-  }
-
-  syncobj(random: Random): number {
-    return (random.once(8) ? undefined : random.pick(this.syncobjs)) ?? random.below(4);
-  }
-
-  fd(random: Random): number {
-    return (random.once(8) ? undefined : random.pick(this.fds)) ?? random.word() | 0;
-  }
-
-  /** Remembers at most `most` things of a kind; the oldest is forgotten, not closed. */
-  static keep<T>(list: T[], value: T, most = 24): void {
-    if (list.length >= most) list.shift();
-    list.push(value);
   }
 }

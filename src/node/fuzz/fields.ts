@@ -1,12 +1,12 @@
 // Structs with plausible fields: by the name and size of each field, something that may pass the driver's checks.
 // Not valid calls: those are the targets' and the adapters'.
 import type { Ioctl } from '../../abi/ioctl.js';
-import { ARENA, type FuzzClient } from './client.js';
+import { ARENA, type FuzzState } from './state.js';
 import type { Random } from './random.js';
 
 interface Context {
   readonly random: Random;
-  readonly client: FuzzClient;
+  readonly client: FuzzState;
   /** Clock ns. */
   readonly now: number;
 }

@@ -5,20 +5,20 @@ import * as nullAbi from '../../abi/null.js';
 import * as nvdlaAbi from '../../abi/nvdla.js';
 import type { Ioctl } from '../../abi/ioctl.js';
 import { LAYER_DESCRIPTOR_BYTES, LayerDescriptor, LayerOp } from '../../hw/gna/index.js';
-import { ARENA, FuzzClient } from './client.js';
+import { ARENA, FuzzState } from './state.js';
 import type { Random } from './random.js';
 
 export interface FuzzTarget {
   /** Calls of the driver that may block: they are interrupted now and then. */
   readonly blocking: ReadonlySet<number>;
   /** Fills memory that `argument` points to, and corrects the pointer. */
-  prepare(def: Ioctl, argument: Uint8Array, client: FuzzClient, random: Random): void;
+  prepare(def: Ioctl, argument: Uint8Array, client: FuzzState, random: Random): void;
   /** Remembers what a call that succeeded gave out. */
-  harvest?(def: Ioctl, argument: Uint8Array, client: FuzzClient): void;
+  harvest?(def: Ioctl, argument: Uint8Array, client: FuzzState): void;
 }
 
 /** Any words of the client's: handles, points, counts. */
-export function scribble(client: FuzzClient, random: Random, at: number, words: number): void {
+export function scribble(client: FuzzState, random: Random, at: number, words: number): void {
   for (let i = 0; i < words && at + 4 * i + 4 <= ARENA; i++) {
     const value = random.once(2) ? client.handle(random) : client.syncobj(random);
     client.view.setUint32(at + 4 * i, value, true);
@@ -88,7 +88,7 @@ const GnaBuffer = gnaAbi.GnaBuffer.offsets;
 const Patch = gnaAbi.GnaMemoryPatch.offsets;
 const layerOps = Object.values(LayerOp);
 /** Ids of requests by client. */
-const requests = new WeakMap<FuzzClient, number[]>();
+const requests = new WeakMap<FuzzState, number[]>();
 
 /** A layer over the first pages, mostly: small shapes, addresses on a grid of 16 bytes. */
 function layer(random: Random): Uint8Array {
@@ -163,7 +163,7 @@ const gnaTarget: FuzzTarget = {
     if (def !== (gnaAbi.DRM_IOCTL_GNA_COMPUTE as Ioctl)) return;
     let ids = requests.get(client);
     if (ids === undefined) requests.set(client, (ids = []));
-    FuzzClient.keep(ids, Number(new DataView(argument.buffer).getBigUint64(0, true)));
+    FuzzState.keep(ids, Number(new DataView(argument.buffer).getBigUint64(0, true)));
   },
 };
 
