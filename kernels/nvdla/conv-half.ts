@@ -14,15 +14,17 @@
 // when it is. A segment of packed weights begins with 16 int32, NaNs of its kernels (0 for none).
 import { accumulate, delivered } from './half-sum';
 
-const ABSENT: i32 = -64;
-const STRIDE: usize = 304;
-const HEADER: usize = 64;
+export const ABSENT: i32 = -64;
+export const STRIDE: usize = 304;
+export const HEADER: usize = 64;
 const DIGITS: usize = 48;
 /** Outputs that go through all segments together: their accumulators stay in the first-level cache. */
 const CHUNK: usize = 32;
 const KERNELS: usize = 16;
 /** Bytes of each part of a queue: a cell operation has at most 64 products for each of sixteen kernels. */
 const QUEUE: usize = 64 * 16 * 4;
+/** Bytes of memory that cellOf works with. */
+export const CELL_BYTES: usize = 32 + 3 * QUEUE;
 
 /** Sign and fraction of an fp16 NaN, with bit 16 set so that it is not 0; 0 for other numbers. */
 // @ts-ignore: decorator
@@ -379,10 +381,15 @@ function cell(list: usize, count: i32, most: v128, sums: usize, scratch: usize, 
   addTo(sums + 96, i32x4.extend_high_i16x8_s(up));
 }
 
+/** `cell` for who has several short lists, `work` being CELL_BYTES of memory. */
+export function cellOf(list: usize, count: i32, most: v128, sums: usize, work: usize): void {
+  cell(list, count, most, sums, work, work + 32);
+}
+
 /** The sum that stands for a NaN of 17 bits (nanOf). */
 // @ts-ignore: decorator
 @inline
-function nanSum(nan: i32): i64 {
+export function nanSum(nan: i32): i64 {
   return ((<i64>(nan & 0x3ff)) << 27) | ((nan & 0x8000) != 0 ? -(<i64>1 << 37) : 0);
 }
 
@@ -473,7 +480,7 @@ export function convHalf(
                 sum = nanSum(weightNan);
                 exponent = 0x3f;
               } else if (nan != 0) {
-                sum = nanSum(decodedNan(nan));
+                sum = nanSum(dataNan(nan));
                 exponent = 0x3f;
               }
             }
@@ -512,7 +519,7 @@ function weightNans(weights: usize, fraction: usize, power: usize): void {
 /** A decoded NaN as nanOf gives it: its mantissa is 11 bits shifted left by 3 (the exponent 31). */
 // @ts-ignore: decorator
 @inline
-function decodedNan(decoded: i32): i32 {
+export function dataNan(decoded: i32): i32 {
   const data = <i32>(<i16>decoded);
   return ((abs(data) >> 3) & 0x3ff) | (data < 0 ? 0x8000 : 0) | 0x10000;
 }

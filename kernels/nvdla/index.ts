@@ -20,4 +20,6 @@ export * from './conv-panels';
 export * from './conv-dot';
 export * from './conv-wide';
 export * from './conv-converter';
-export * from './conv-half';
+export { convDecodeHalf, convHalf, convHalfWork, convNansHalf, convPackHalf, convWord } from './conv-half';
+export * from './winograd';
+export { convPreAddHalf, convWinogradHalf, convWinogradWork } from './winograd-half';

@@ -77,6 +77,8 @@ const plain: ConvParams = {
   mean1: 0,
   mean2: 0,
   mean3: 0,
+  winograd: 0,
+  praTruncate: 0,
   clipTruncate: 0,
   outWidth: 1,
   outHeight: 1,

@@ -277,7 +277,14 @@ describe('a convolution on NVDLA that cannot be', () => {
       /17 data and 17 weight banks/,
     ],
     ['units that divide the buffer differently', { 'CDMA.D_BANK': 1 }, /differently/],
-    ['Winograd', { 'CSC.D_MISC_CFG': 1 }, /Winograd/],
+    ['units of two modes', { 'CSC.D_MISC_CFG': 1 }, /CSC and CDMA differ in mode/],
+    [
+      'Winograd',
+      Object.fromEntries(
+        ['CDMA', 'CSC', 'CMAC_A', 'CMAC_B', 'CACC'].map((unit) => [`${unit}.D_MISC_CFG`, 1]),
+      ),
+      /nv_small has no Winograd/,
+    ],
     ['compressed weights', { 'CDMA.D_WEIGHT_FORMAT': 1 }, /no weight decompression/],
     ['an accumulator of another shape', { 'CACC.D_DATAOUT_SIZE_0': 5 }, /CACC expects 6x1x1/],
     [

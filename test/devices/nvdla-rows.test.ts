@@ -56,7 +56,8 @@ function command(pdp = 0): Int32Array {
     ...{ weightBits: 0, weightSizes: 0, weightPacked: 0, weightPackedBytes: 0 },
     ...{ input: 0, precision: 0, nanToZero: 0, inputAtom: ATOM },
     ...{ atomicC: 64, atomicK: 32, atom: ATOM, cvt: 0, cvtOffset: 0, cvtScale: 1, cvtTruncate: 0 },
-    ...{ mean: 0, mean0: 0, mean1: 0, mean2: 0, mean3: 0, clipTruncate: 0, outWidth: SIZE, outHeight: SIZE },
+    ...{ mean: 0, mean0: 0, mean1: 0, mean2: 0, mean3: 0, winograd: 0, praTruncate: 0 },
+    ...{ clipTruncate: 0, outWidth: SIZE, outHeight: SIZE },
   };
   const writer = new CommandWriter(512);
   writer.word(operation.convolution).word(pdp).block(convLayout, conv).word(0).word(0).word(SIZE);

@@ -16,6 +16,7 @@ import { Bdma } from './bdma.js';
 import { cfgrom } from './cfgrom.js';
 import { computeCycles, copyCycles, costOf, latencyCycles, stallCycles, streamsOf } from './cycles.js';
 import { cubeLayout, CommandWriter, operation, resultWord } from './engine/command.js';
+import { WINOGRAD_STEP } from './engine/conv-params.js';
 import { BAND_BYTES } from './engine/index.js';
 import { Glb } from './glb.js';
 import { LutTables } from './lut.js';
@@ -31,7 +32,7 @@ import { Unit, type UnitHandler } from './unit.js';
 /** Registers inside the grouped units that read as zero: nobody counts NaNs or hits of tables here. */
 const counter = /^(D_PERF_(LUT|OUT)|D_(NAN|INF)_|D_STATUS_(NAN|INF)_|D_OUT_SATURATION$)/;
 /** Registers that are kept and change nothing: arbitration, spare bits, timing of fetches. */
-const kept = /^(CFG_(RD|WR)_WEIGHT|CFG_OUTSTANDING|S_ARBITER|D_CYA|D_FETCH_GRAIN|D_RELEASE|D_RESERVED|D_PRA)/;
+const kept = /^(CFG_(RD|WR)_WEIGHT|CFG_OUTSTANDING|S_ARBITER|D_CYA|D_FETCH_GRAIN|D_RELEASE|D_RESERVED)/;
 /**
  * Cycles that a register access takes, in the one place where it matters: after reset the convolution buffer is cleared, an
  * entry per cycle, and a guest that looks at once sees that it is not done (findings.md).
@@ -243,11 +244,14 @@ export class NvdlaDevice implements VirtualDevice {
   #planConv(plan: Plan, pdp: boolean): void {
     plan.writer.word(operation.convolution).word(pdp ? 1 : 0);
     const conv = planConv(plan);
-    const rowBytes = Math.ceil(conv.channels / conv.atom) * conv.atom * 4 * conv.width;
-    plan.writer.word(rowBytes > BAND_BYTES ? plan.buffer(rowBytes) : 0);
+    const rows = conv.winograd ? WINOGRAD_STEP : 1;
+    const least = Math.ceil(conv.channels / conv.atom) * conv.atom * 4 * conv.width * rows;
+    plan.writer.word(least > BAND_BYTES ? plan.buffer(least) : 0);
     plan.writer.word(0).word(conv.height);
     const sdp = planSdp(plan);
     if (conv.precision !== sdp.precision) throw new Refused('SDP and CACC differ in precision');
+    if (conv.winograd !== sdp.winograd)
+      throw new Refused('SDP and CACC differ: one is in the order of Winograd');
     if (conv.batches !== sdp.batches) throw new Refused('SDP and CACC differ in batches');
     if (text(conv) !== text(sdp)) throw new Refused(`SDP expects ${text(sdp)}, CACC gives ${text(conv)}`);
     if (pdp) this.#planFlyingPdp(plan, sdp);

@@ -219,4 +219,89 @@ export interface ConvKernels {
     joint: number,
     bytes: number,
   ): number;
+  convPreAdd(
+    src: number,
+    rowBytes: number,
+    pixel: number,
+    channels: number,
+    tiles: number,
+    dst: number,
+    plane: number,
+    tile: number,
+    shift: number,
+    most: number,
+    work: number,
+  ): void;
+  convPackWinograd(
+    dst: number,
+    first: number,
+    last: number,
+    weights: number,
+    kernels: number,
+    atomicK: number,
+    channels: number,
+    bytes: number,
+  ): void;
+  convProducts(
+    a: number,
+    plane: number,
+    tile: number,
+    tiles: number,
+    panel: number,
+    channels: number,
+    out: number,
+  ): void;
+  convProductsWide(
+    a: number,
+    plane: number,
+    tile: number,
+    tiles: number,
+    panel: number,
+    channels: number,
+    out: number,
+  ): void;
+  convPostAdd(
+    products: number,
+    plane: number,
+    tiles: number,
+    out: number,
+    pixel: number,
+    row: number,
+    shift: number,
+  ): void;
+  convPostAddWide(
+    products: number,
+    plane: number,
+    tiles: number,
+    out: number,
+    pixel: number,
+    row: number,
+    shift: number,
+  ): number;
+  convPreAddHalf(
+    src: number,
+    rowBytes: number,
+    pixel: number,
+    channels: number,
+    tiles: number,
+    dst: number,
+    plane: number,
+    tile: number,
+    work: number,
+  ): void;
+  convWinogradHalf(
+    packed: number,
+    blocks: number,
+    a: number,
+    plane: number,
+    tile: number,
+    tiles: number,
+    out: number,
+    pixel: number,
+    row: number,
+    live: number,
+    nans: number,
+    work: number,
+  ): void;
+  convWinogradWork(): number;
 }

@@ -80,6 +80,9 @@ export const convLayout = {
   mean1: 'i',
   mean2: 'i',
   mean3: 'i',
+  /** 1: Winograd. Kernels are 4x4 transformed ones, stride and padding those of CDMA; what pre-addition is shifted right by. */
+  winograd: 'i',
+  praTruncate: 'i',
   /** CACC CLIP_TRUNCATE. */
   clipTruncate: 'i',
   /** The output; right and bottom padding follow from it. */
@@ -135,6 +138,8 @@ export function checkConv(params: ConvParams): void {
     if (params.kernelWidth !== 1) refuse('kernelWidth', `${params.kernelWidth}, must be 1 for images`);
     if (params.dilationX !== 1 || params.dilationY !== 1)
       refuse('dilation', 'only feature cubes can be dilated');
+  } else if (params.winograd !== 0) {
+    checkWinograd(params);
   } else if (channels !== kernelChannels) {
     refuse('kernelChannels', `${kernelChannels}, the input has ${channels}`);
   }
@@ -147,4 +152,27 @@ export function checkConv(params: ConvParams): void {
     refuse('precision', `${names[input]} input, ${names[params.precision]} arithmetic, no conversion`);
   if (params.weightBytes < weights)
     refuse('weightBytes', `${params.weightBytes}, the kernels take ${weights}`);
+}
+
+/** Outputs that Winograd computes together, in each direction: 2x2 tiles of 2x2. */
+export const WINOGRAD_STEP = 4;
+
+/** Channels of Winograd's tiles: whole atoms of the input, once for each place within a stride. */
+export function winogradChannels({ channels, inputAtom, strideX, strideY }: ConvParams): number {
+  return Math.ceil(channels / inputAtom) * inputAtom * strideX * strideY;
+}
+
+function checkWinograd(params: ConvParams): void {
+  const { kernelWidth, kernelHeight, kernelChannels, outWidth, outHeight } = params;
+  if (kernelWidth !== 4 || kernelHeight !== 4)
+    refuse('kernelWidth', `${kernelWidth}x${kernelHeight} kernel, Winograd's are 4x4`);
+  if (params.dilationX !== 1 || params.dilationY !== 1) refuse('dilation', 'Winograd has none');
+  if (params.batches !== 1) refuse('batches', `${params.batches}, Winograd takes one cube`);
+  if (params.input !== params.precision || params.cvt !== 0)
+    refuse('cvt', 'the C model and the RTL differ on conversion in Winograd');
+  const extended = winogradChannels(params);
+  if (kernelChannels !== extended)
+    refuse('kernelChannels', `${kernelChannels}, the extended input has ${extended}`);
+  if (outWidth % WINOGRAD_STEP !== 0 || outHeight % WINOGRAD_STEP !== 0)
+    refuse('outWidth', `${outWidth}x${outHeight} outputs, Winograd computes multiples of ${WINOGRAD_STEP}`);
 }

@@ -5,6 +5,7 @@ import { HalfSums } from './conv-half.js';
 import { CONVERTER_BYTES, ConvInput } from './conv-input.js';
 import type { ConvKernels } from './conv-kernels.js';
 import { checkConv, precision, type ConvParams, type ConvScratch } from './conv-params.js';
+import { WinogradLayer } from './winograd.js';
 
 /** Scratch that lets nearly every layer keep all its kernels packed. Less works as long as one block fits. */
 export const CONV_SCRATCH = 16 << 20;
@@ -30,6 +31,8 @@ const align16 = (bytes: number): number => Math.ceil(bytes / 16) * 16;
 export class ConvLayer {
   /** Bytes of one output row of all surfaces, int32: bands of (memory / outRowBytes) rows fit a result buffer. */
   readonly outRowBytes: number;
+  /** Bands are multiples of this many rows. */
+  readonly rowStep = 1;
 
   readonly #kernels: ConvKernels;
   readonly #params: ConvParams;
@@ -358,6 +361,11 @@ export function expandWeights(kernels: ConvKernels, params: ConvParams): void {
  * Packs the kernels of a layer into `scratch`, once; bands then only compute.
  * @throws AccelError EINVAL, EOPNOTSUPP with the field at fault; ENOMEM when scratch does not hold one block
  */
-export function prepareConv(kernels: ConvKernels, params: ConvParams, scratch: ConvScratch): ConvLayer {
+export function prepareConv(
+  kernels: ConvKernels,
+  params: ConvParams,
+  scratch: ConvScratch,
+): ConvLayer | WinogradLayer {
+  if (params.winograd !== 0) return new WinogradLayer(kernels, params, scratch);
   return new ConvLayer(kernels, params, scratch);
 }

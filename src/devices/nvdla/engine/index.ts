@@ -99,8 +99,9 @@ export function engine(context: EngineContext): Engine {
     const program = readSdp(command);
     const { atom, width } = program.sdp;
     const band = own === 0 ? scratch + place.band : own;
-    // One row at least: a row that does not fit the band has a buffer of its own.
-    const rows = own === 0 ? Math.max(1, Math.floor(BAND_TARGET / layer.outRowBytes)) : 1;
+    // One row (four of Winograd) at least: what does not fit the band has a buffer of its own.
+    const step = layer.rowStep;
+    const rows = own === 0 ? Math.max(step, Math.floor(BAND_TARGET / layer.outRowBytes / step) * step) : step;
     const { kernels: live } = params;
     const line = width * atom * 4;
     for (let batch = 0; batch < params.batches; batch++) {

@@ -2,7 +2,7 @@
 // Not a tiling for the cache: that is conv.ts's.
 import type { Parallel } from '../../../bus/port.js';
 import { operation, resultWord } from './command.js';
-import { convLayout } from './conv-params.js';
+import { convLayout, WINOGRAD_STEP } from './conv-params.js';
 
 /** Words of a convolution command: operation, PDP behind it, layer, buffer of its own, first row, end. */
 const names = Object.keys(convLayout);
@@ -14,6 +14,7 @@ const at = {
   kernelHeight: field('kernelHeight'),
   kernelChannels: field('kernelChannels'),
   outWidth: field('outWidth'),
+  winograd: field('winograd'),
   own: 2 + names.length,
   first: 3 + names.length,
   end: 4 + names.length,
@@ -28,15 +29,17 @@ export const parallel: Parallel = {
     // A pooling window spans bands; a buffer of its own holds one row.
     if (command[at.pdp] !== 0 || command[at.own] !== 0) return undefined;
     const word = (index: number): number => command[index]!;
+    const step = word(at.winograd) === 0 ? 1 : WINOGRAD_STEP;
     const rows = word(at.end) - word(at.first);
     const kernel = word(at.kernelWidth) * word(at.kernelHeight) * word(at.kernelChannels);
     const macs = rows * word(at.outWidth) * kernel * word(at.kernels);
-    const count = Math.min(parts, rows, Math.floor(macs / LEAST_MACS));
+    const count = Math.min(parts, Math.floor(rows / step), Math.floor(macs / LEAST_MACS));
     if (count < 2) return undefined;
+    const from = (part: number): number => word(at.first) + Math.floor(((rows / step) * part) / count) * step;
     return Array.from({ length: count }, (_, part) => {
       const copy = command.slice();
-      copy[at.first] = word(at.first) + Math.floor((rows * part) / count);
-      copy[at.end] = word(at.first) + Math.floor((rows * (part + 1)) / count);
+      copy[at.first] = from(part);
+      copy[at.end] = from(part + 1);
       return copy;
     });
   },

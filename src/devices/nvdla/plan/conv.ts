@@ -1,6 +1,6 @@
 // Reads the convolution pipe's registers (CDMA, CSC, CMAC, CACC) into one layer. Fact sheet sections 1.5, 2.1, 2.2, 3.
 // Not the numerics: engine/conv.ts. Not a fetch: the convolution buffer's contents are not kept between layers.
-import { checkConv, convLayout, type ConvParams } from '../engine/conv-params.js';
+import { checkConv, convLayout, winogradChannels, type ConvParams } from '../engine/conv-params.js';
 import { pixelLayout } from '../engine/pixels.js';
 import { address, Refused, type Plan } from './plan.js';
 
@@ -14,7 +14,10 @@ export interface ConvShape {
   readonly precision: number;
   /** Cubes of this shape. */
   readonly batches: number;
+  readonly winograd: boolean;
 }
+
+type OutputShape = Omit<ConvShape, 'batches' | 'winograd'>;
 
 /** Writes the layer's block. Returns the shape of its output. */
 export function planConv(plan: Plan): ConvShape {
@@ -22,25 +25,29 @@ export function planConv(plan: Plan): ConvShape {
   const shape = outputShape(plan);
   const read = readParams(plan, shape);
   checkBuffer(plan, read);
+  if (read.winograd !== 0) checkExtended(plan, read);
   // Compressed weights have their bytes only once they are expanded.
   if (plan.units.CDMA.get('D_WEIGHT_FORMAT', 'WEIGHT_FORMAT') === 0) checkConv(read);
   const params = { ...read, ...mapWeights(plan, read) };
   checkConv(params);
   plan.writer.block(convLayout, { ...params, ...mapInput(plan, params) });
-  return { ...shape, batches: params.batches };
+  return { ...shape, batches: params.batches, winograd: params.winograd !== 0 };
 }
 
 function checkModes(plan: Plan): void {
   const { CDMA, CSC, CMAC_A, CMAC_B, CACC } = plan.units;
   const precision = plan.precision('CDMA', CDMA.get('D_MISC_CFG', 'PROC_PRECISION'));
+  const mode = CDMA.get('D_MISC_CFG', 'CONV_MODE');
   plan.precision('CDMA input', CDMA.get('D_MISC_CFG', 'IN_PRECISION'));
   for (const unit of [CSC, CMAC_A, CMAC_B, CACC]) {
     if (unit.get('D_MISC_CFG', 'PROC_PRECISION') !== precision)
       throw new Refused(`${unit.name} and CDMA differ in precision`);
-    if (unit.get('D_MISC_CFG', 'CONV_MODE') !== 0)
-      throw new Refused(`${unit.name}: Winograd is not modelled`);
+    if (unit.get('D_MISC_CFG', 'CONV_MODE') !== mode)
+      throw new Refused(`${unit.name} and CDMA differ in mode: one is Winograd's`);
   }
-  if (CDMA.get('D_MISC_CFG', 'CONV_MODE') !== 0) throw new Refused('CDMA: Winograd is not modelled');
+  if (mode !== 0 && !plan.config.winograd) throw new Refused(`CDMA: ${plan.config.name} has no Winograd`);
+  if (mode !== 0 && CDMA.get('D_DATAIN_FORMAT', 'DATAIN_FORMAT') !== 0)
+    throw new Refused('CDMA: Winograd is for feature cubes');
   if (CDMA.get('D_MISC_CFG', 'DATA_REUSE') !== 0 || CDMA.get('D_MISC_CFG', 'WEIGHT_REUSE') !== 0) {
     throw new Refused('CDMA: operands left in the buffer by an earlier layer are not modelled');
   }
@@ -62,7 +69,7 @@ function checkModes(plan: Plan): void {
 }
 
 /** CSC, CACC and SDP must agree on what comes out. */
-function outputShape(plan: Plan): Omit<ConvShape, 'batches'> {
+function outputShape(plan: Plan): OutputShape {
   const { CSC, CACC } = plan.units;
   const csc = {
     width: CSC.get('D_DATAOUT_SIZE_0', 'DATAOUT_WIDTH') + 1,
@@ -87,11 +94,12 @@ export function text(shape: Pick<ConvShape, 'width' | 'height' | 'channels'>): s
   return `${shape.width}x${shape.height}x${shape.channels}`;
 }
 
-function readParams(plan: Plan, out: Omit<ConvShape, 'batches'>): ConvParams {
+function readParams(plan: Plan, out: OutputShape): ConvParams {
   const { CDMA, CSC, CACC } = plan.units;
   const { config } = plan;
   const { precision, atom } = out;
   const input = CDMA.get('D_MISC_CFG', 'IN_PRECISION');
+  const winograd = CDMA.get('D_MISC_CFG', 'CONV_MODE');
   return {
     input,
     precision,
@@ -115,13 +123,9 @@ function readParams(plan: Plan, out: Omit<ConvShape, 'batches'>): ConvParams {
     kernelHeight: CSC.get('D_WEIGHT_SIZE_EXT_0', 'WEIGHT_HEIGHT_EXT') + 1,
     kernelChannels: CSC.get('D_WEIGHT_SIZE_EXT_1', 'WEIGHT_CHANNEL_EXT') + 1,
     kernels: out.channels,
-    strideX: CSC.get('D_CONV_STRIDE_EXT', 'CONV_X_STRIDE_EXT') + 1,
-    strideY: CSC.get('D_CONV_STRIDE_EXT', 'CONV_Y_STRIDE_EXT') + 1,
     dilationX: CSC.get('D_DILATION_EXT', 'X_DILATION_EXT') + 1,
     dilationY: CSC.get('D_DILATION_EXT', 'Y_DILATION_EXT') + 1,
-    padLeft: CSC.get('D_ZERO_PADDING', 'PAD_LEFT'),
-    padTop: CSC.get('D_ZERO_PADDING', 'PAD_TOP'),
-    padValue: CSC.signed('D_ZERO_PADDING_VALUE', 'PAD_VALUE'),
+    ...edges(plan, winograd),
     weightAddress: 0,
     weightBytes: CDMA.word(CDMA.table.D_WEIGHT_BYTES),
     weightBits: 0,
@@ -143,10 +147,71 @@ function readParams(plan: Plan, out: Omit<ConvShape, 'batches'>): ConvParams {
     mean1: CDMA.signed('D_MEAN_GLOBAL_0', 'MEAN_GU'),
     mean2: CDMA.signed('D_MEAN_GLOBAL_1', 'MEAN_BV'),
     mean3: CDMA.signed('D_MEAN_GLOBAL_1', 'MEAN_AX'),
+    winograd,
+    praTruncate: CSC.get('D_PRA_CFG', 'PRA_TRUNCATE'),
     clipTruncate: CACC.get('D_CLIP_CFG', 'CLIP_TRUNCATE'),
     outWidth: out.width,
     outHeight: out.height,
   };
+}
+
+/** Strides and padding: CSC's, but CDMA's for Winograd, whose extended cube CDMA makes. */
+function edges(
+  plan: Plan,
+  winograd: number,
+): Pick<ConvParams, 'strideX' | 'strideY' | 'padLeft' | 'padTop' | 'padValue'> {
+  const { CDMA, CSC } = plan.units;
+  if (winograd === 0)
+    return {
+      strideX: CSC.get('D_CONV_STRIDE_EXT', 'CONV_X_STRIDE_EXT') + 1,
+      strideY: CSC.get('D_CONV_STRIDE_EXT', 'CONV_Y_STRIDE_EXT') + 1,
+      padLeft: CSC.get('D_ZERO_PADDING', 'PAD_LEFT'),
+      padTop: CSC.get('D_ZERO_PADDING', 'PAD_TOP'),
+      padValue: CSC.signed('D_ZERO_PADDING_VALUE', 'PAD_VALUE'),
+    };
+  return {
+    strideX: CDMA.get('D_CONV_STRIDE', 'CONV_X_STRIDE') + 1,
+    strideY: CDMA.get('D_CONV_STRIDE', 'CONV_Y_STRIDE') + 1,
+    padLeft: CDMA.get('D_ZERO_PADDING', 'PAD_LEFT'),
+    padTop: CDMA.get('D_ZERO_PADDING', 'PAD_TOP'),
+    padValue: CDMA.signed('D_ZERO_PADDING_VALUE', 'PAD_VALUE'),
+  };
+}
+
+/** Winograd's extended cube: CDMA makes what CSC takes, whole tiles, all of it in the buffer before the first product. */
+function checkExtended(plan: Plan, params: ConvParams): void {
+  const { CDMA, CSC } = plan.units;
+  const { strideX, strideY, width, height, outWidth, outHeight } = params;
+  const padded = {
+    width: width + params.padLeft + CDMA.get('D_ZERO_PADDING', 'PAD_RIGHT'),
+    height: height + params.padTop + CDMA.get('D_ZERO_PADDING', 'PAD_BOTTOM'),
+  };
+  const extended = {
+    width: CSC.get('D_DATAIN_SIZE_EXT_0', 'DATAIN_WIDTH_EXT') + 1,
+    height: CSC.get('D_DATAIN_SIZE_EXT_0', 'DATAIN_HEIGHT_EXT') + 1,
+    channels: CSC.get('D_DATAIN_SIZE_EXT_1', 'DATAIN_CHANNEL_EXT') + 1,
+  };
+  if (padded.width % (4 * strideX) !== 0 || padded.height % (4 * strideY) !== 0)
+    throw new Refused(
+      `CDMA: ${padded.width}x${padded.height} padded inputs, Winograd takes multiples of ${4 * strideX}x${4 * strideY}`,
+    );
+  const made = {
+    width: padded.width / strideX,
+    height: padded.height / strideY,
+    channels: winogradChannels(params),
+  };
+  if (text(made) !== text(extended))
+    throw new Refused(`CSC expects ${text(extended)}, CDMA makes ${text(made)}`);
+  if (outWidth + 2 > made.width || outHeight + 2 > made.height)
+    throw new Refused(
+      `CSC: ${outWidth}x${outHeight} outputs of ${text(made)}: two less in each direction at most`,
+    );
+  const { bytesPerEntry, entriesPerBank } = plan.config.cbuf;
+  const bank = entriesPerBank * bytesPerEntry;
+  const banks = CDMA.get('D_BANK', 'DATA_BANK') + 1;
+  const bytes = made.width * made.height * made.channels * (params.precision === 0 ? 1 : 2);
+  if (bytes > banks * bank)
+    throw new Refused(`CDMA: Winograd's ${bytes} bytes of input do not fit ${banks} data banks`);
 }
 
 /** Data and weights share the convolution buffer; the lines under a kernel, and a group of kernels, must fit their parts. */

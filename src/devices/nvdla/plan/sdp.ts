@@ -47,6 +47,7 @@ export interface SdpShape {
   readonly output: number;
   /** Cubes of this shape, one after the other from CACC. */
   readonly batches: number;
+  readonly winograd: boolean;
 }
 
 /** Writes the SDP blocks: values, three stages, table, destination. Returns shape and destination. */
@@ -54,7 +55,15 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
   const { SDP } = plan.units;
   const { source, precision, output } = precisionsOf(plan);
   const atom = plan.elements(precision);
-  if (SDP.get('D_FEATURE_MODE_CFG', 'WINOGRAD') !== 0) throw new Refused('SDP: Winograd is not modelled');
+  // The order of Winograd's outputs: SDP must know it, nobody behind SDP does.
+  const winograd = SDP.get('D_FEATURE_MODE_CFG', 'WINOGRAD') !== 0;
+  if (winograd && SDP.get('D_FEATURE_MODE_CFG', 'FLYING_MODE') !== 1)
+    throw new Refused('SDP: Winograd is an order of what comes from CACC, not from memory');
+  if (winograd && precision === 0 && output !== 0)
+    throw new Refused("SDP: results wider than the arithmetic have no order in Winograd's");
+  if (winograd && feedsPdp(plan.units)) throw new Refused("SDP does not hand Winograd's tiles to PDP");
+  if (winograd && needsRdma(plan.units) && plan.units.SDP_RDMA.get('D_FEATURE_MODE_CFG', 'WINOGRAD') === 0)
+    throw new Refused("SDP_RDMA does not fetch operands in Winograd's order");
   const batches = SDP.get('D_FEATURE_MODE_CFG', 'BATCH_NUMBER') + 1;
   const batchStride = batches === 1 ? 0 : SDP.word(SDP.table.D_DST_BATCH_STRIDE);
   const width = SDP.get('D_DATA_CUBE_WIDTH', 'WIDTH') + 1;
@@ -70,6 +79,7 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
   let destination: Cube;
   // Compare mode writes nothing: the result is D_STATUS.
   const compares = stages[2].algo === EW_EQUAL && stages[2].enabled !== 0;
+  if (compares && winograd) throw new Refused("SDP compares no tiles of Winograd's");
   if (feedsPdp(plan.units) && batches > 1) throw new Refused('SDP hands no batches to PDP');
   if (feedsPdp(plan.units) || compares) {
     destination = { address: plan.buffer(surfaces * height * line), line, surface: height * line };
@@ -103,7 +113,7 @@ export function planSdp(plan: Plan): SdpShape & { readonly destination: Cube } {
   for (const stage of stages) plan.writer.optional(stageLayout, stage, noStage);
   plan.writer.optional(lutLayout, stages[2].lut === 0 ? noLut : sdpLut(plan), noLut);
   plan.writer.block(cubeLayout, destination);
-  return { width, height, channels, precision, output, batches, destination };
+  return { width, height, channels, precision, output, batches, winograd, destination };
 }
 
 /** What is read, computed and written. Refuses combinations that lead to no packing of atoms. */
