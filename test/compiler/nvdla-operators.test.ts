@@ -136,6 +136,87 @@ const cases: Case[] = [
       return b.add('LeakyRelu', [b.add('MaxPool', [y], { kernel_shape: [2, 2] })], { alpha: 0.3 });
     },
   },
+  ...(
+    [
+      { kernel: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1], group: 1 },
+      { kernel: [4, 4], strides: [2, 2], pads: [1, 1, 1, 1], group: 1 },
+      { kernel: [2, 3], strides: [3, 1], pads: [0, 1, 0, 1], group: 2, output_padding: [2, 0] },
+      { kernel: [3, 2], strides: [1, 3], pads: [2, 0, 1, 0], group: 4, output_padding: [0, 1] },
+      { kernel: [3, 3], strides: [2, 3], pads: [1, 0, 0, 2], group: 1, dilations: [2, 2] },
+      { kernel: [5, 3], strides: [2, 2], pads: [4, 2, 3, 2], group: 20, dilations: [1, 3] },
+    ] as const
+  ).map(({ kernel, ...attributes }): Case => ({
+    title: `deconvolves: ${kernel.join('x')} ${Object.entries(attributes)
+      .map(([name, value]) => `${name} ${value.toString()}`)
+      .join(', ')}`,
+    shape: [1, 20, 5, 6],
+    build: (b, x, n) => {
+      const y = b.add('MaxPool', [x], { kernel_shape: [1, 1] });
+      const w = n.weights(b, [20, 40 / attributes.group, ...kernel]);
+      const bias = b.constant('float32', [40], n.floats(40, 0.2));
+      const options = { kernel_shape: [...kernel], ...attributes };
+      return b.add('Relu', [b.add('ConvTranspose', [y, w, bias], options as never)]);
+    },
+  })),
+  {
+    title: 'deconvolves along one axis',
+    shape: [1, 20, 11],
+    build: (b, x, n) => {
+      const y = b.add('MaxPool', [x], { kernel_shape: [1] });
+      const options = { kernel_shape: [4], strides: [2], pads: [1, 1] };
+      return b.add('ConvTranspose', [y, n.weights(b, [20, 12, 4])], options);
+    },
+  },
+  {
+    title: 'enlarges by nearest points, and takes every other one',
+    shape: [1, 37, 5, 6],
+    build: (b, x, n) => {
+      const y = conv(b, x, n, 37);
+      const nearest = {
+        mode: 'nearest',
+        coordinate_transformation_mode: 'asymmetric',
+        nearest_mode: 'floor',
+      };
+      const scales = b.constant('float32', [4], Float32Array.of(1, 1, 2, 3));
+      const none = b.constant('float32', [0], new Float32Array(0));
+      const large = b.add('Resize', [y, none, scales], nearest);
+      const odd = b.add('Resize', [y, none, b.constant('float32', [4], Float32Array.of(1, 1, 1.4, 0.5))], {
+        mode: 'nearest',
+      });
+      const some = b.add('Slice', [large, b.ints([9, 0]), b.ints([0, 17]), b.ints([2, 3]), b.ints([-1, 2])]);
+      return [large, odd, some];
+    },
+  },
+  {
+    title: 'puts channels into the plane and back',
+    shape: [1, 36, 4, 6],
+    build: (b, x, n) => {
+      const y = conv(b, x, n, 36);
+      const wide = conv(b, x, n, 128);
+      return [
+        b.add('DepthToSpace', [y], { blocksize: 2, mode: 'DCR' }),
+        b.add('DepthToSpace', [y], { blocksize: 3, mode: 'CRD' }),
+        b.add('DepthToSpace', [wide], { blocksize: 2, mode: 'DCR' }),
+        b.add('SpaceToDepth', [y], { blocksize: 2 }),
+        b.add('SpaceToDepth', [wide], { blocksize: 2 }),
+      ];
+    },
+  },
+  {
+    title: 'pads with a number, by its edge, by reflection; repeats',
+    shape: [1, 21, 5, 6],
+    build: (b, x, n) => {
+      const y = conv(b, x, n, 21);
+      const pads = b.ints([0, 0, 2, 1, 0, 0, 1, 3]);
+      return [
+        b.add('Pad', [y, pads, b.scalar(0)], { mode: 'constant' }),
+        b.add('Pad', [y, pads], { mode: 'edge' }),
+        b.add('Pad', [y, pads], { mode: 'reflect' }),
+        b.add('Tile', [y, b.ints([1, 2, 3, 2])]),
+        b.add('Expand', [b.add('GlobalMaxPool', [y]), b.ints([1, 21, 3, 4])]),
+      ];
+    },
+  },
 ];
 
 /** On int8 where SDP has Y and a table. */

@@ -6,6 +6,8 @@ import { CompileError, type Graph, type Node, shapeOf, type Value } from '../../
 import { compileParts, type OnHost, outputsOf, type Part, refusal } from '../parts.js';
 import type { CompiledProgram, NvdlaSegment } from '../program.js';
 import { lowerConv, lowerProduct } from './convolution.js';
+import { lowerConvTranspose } from './deconvolution.js';
+import { lowerDepthToSpace, lowerSpaceToDepth } from './depth.js';
 import { lowerActivation, lowerBatchNormalization, lowerScale } from './elementwise.js';
 import { lowerAdd } from './residual.js';
 import { rootOf } from './cube.js';
@@ -14,6 +16,7 @@ import { isHalf, lowerHalfBinary, lowerHalfSlope } from './half.js';
 import { emitSegment, type SegmentOutput } from './emit.js';
 import { lowerConcat, lowerGather, lowerSlice, lowerSplit } from './join.js';
 import { Lowering } from './lowering.js';
+import { lowerMovement } from './movement.js';
 import { lowerLrn } from './normalization.js';
 import { isPerChannel } from './operands.js';
 import { lowerAveragePool, lowerGlobalAverage, lowerGlobalMaxPool, lowerMaxPool } from './pooling.js';
@@ -78,6 +81,17 @@ function lowerNode(lowering: Lowering, node: Node): void {
       return lowerConcat(lowering, node);
     case 'Slice':
       return lowerSlice(lowering, node);
+    case 'Resize':
+    case 'Pad':
+    case 'Tile':
+    case 'Expand':
+      return lowerMovement(lowering, node);
+    case 'DepthToSpace':
+      return lowerDepthToSpace(lowering, node);
+    case 'SpaceToDepth':
+      return lowerSpaceToDepth(lowering, node);
+    case 'ConvTranspose':
+      return lowerConvTranspose(lowering, node);
     case 'Split':
       return lowerSplit(lowering, node);
     case 'Gather':

@@ -2,11 +2,13 @@
 // Not weights (weights.ts) and not operands per channel, which are vectors.
 import type { NvdlaConfig } from '../../../hw/nvdla/index.js';
 import { floatToHalf } from '../../ir/evaluate/half.js';
+import { roundHalfEven } from '../../ir/evaluate/tensor.js';
 import { type Node, nodeError } from '../../ir/index.js';
 import type { PendingValue, Strides } from './cube.js';
 import { layoutBytes, packedLayout } from './features.js';
 import type { ConstantBlob } from './layers.js';
 import type { CubeSize } from './lowering.js';
+import type { Quantized } from './scale.js';
 
 /**
  * The bytes of a cube of `size` that holds the value; undefined when it is not known at compile time. Int8 and uint8 tensors are stored as
@@ -45,5 +47,24 @@ export function constantBlob(
       }
       return bytes;
     },
+  };
+}
+
+/** The bytes of a cube of `size` that is the real `value` everywhere. */
+export function constantFill(
+  { atom }: NvdlaConfig,
+  size: CubeSize,
+  { scale, zeroPoint, half }: Quantized,
+  value: number,
+): ConstantBlob {
+  const layout = packedLayout({ ...size, elementBytes: half ? 2 : 1 }, atom, { c: 0, y: 0, x: 0 });
+  const bytes = layoutBytes(layout);
+  const stored = Math.max(-128, Math.min(127, roundHalfEven(value / scale) + zeroPoint));
+  return {
+    bytes,
+    make: () =>
+      half
+        ? new Uint8Array(new Uint16Array(bytes / 2).fill(floatToHalf(value)).buffer)
+        : new Uint8Array(bytes).fill(stored),
   };
 }

@@ -195,7 +195,7 @@ interface ConstantWeights {
   readonly scales: Float32Array;
 }
 
-function constantWeights(node: Node, input: PlacedValue, value: Value, axis: number): ConstantWeights {
+export function constantWeights(node: Node, input: PlacedValue, value: Value, axis: number): ConstantWeights {
   const { data, quantization, type } = value;
   if (data === undefined) throw nodeError(node, 'EOPNOTSUPP', 'weights must be constant');
   if (input.quantization.half) {
@@ -225,7 +225,7 @@ function reader(data: Constant, shift: number): ConstantWeights['read'] {
 }
 
 /** scale(input) * scale(weights) / scale(output). */
-function factors(
+export function factors(
   node: Node,
   input: PlacedValue,
   output: Value,
@@ -239,7 +239,7 @@ function factors(
 }
 
 /** Input `index` in accumulator steps: int32 as it is, float divided by the accumulator's scale. */
-function biasOf(
+export function biasOf(
   node: Node,
   index: number,
   kernels: number,

@@ -45,6 +45,14 @@ export interface Window {
   readonly channels: number;
   readonly height: number;
   readonly width: number;
+  /** From one of its lines to the next, in lines of the cube. Default 1. */
+  readonly lineStep?: number;
+  /**
+   * From one of its columns to the next, in columns of the cube. Columns of a line lie one after the other for the hardware, but lines and
+   * surfaces anywhere: a window with a step is addressed with columns as its lines and lines as its surfaces. It has the channels of one
+   * atom, and so have all other windows of its layer.
+   */
+  readonly columnStep?: number;
 }
 
 /** Element (c, y, x) of a cube is element c * strides.c + y * strides.y + x * strides.x of a row-major tensor. */

@@ -33,7 +33,7 @@ import type {
   SdpStage,
 } from './layers.js';
 
-type CubeDesc = ReturnType<(typeof DataCube)['from']>;
+export type CubeDesc = ReturnType<(typeof DataCube)['from']>;
 type SdpOpValue = ReturnType<(typeof SdpOp)['from']>;
 
 /** Where windows and constants lie. */

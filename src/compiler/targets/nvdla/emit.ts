@@ -10,10 +10,10 @@ import {
 } from '../../../hw/nvdla/index.js';
 import type { Value } from '../../ir/index.js';
 import { tensorInfo } from '../parts.js';
-import type { Binding, NvdlaSegment, ProgramBuffer } from '../program.js';
-import { type Cube, inRoot, type PlacedValue, rootOf, wholeWindow } from './cube.js';
+import type { Binding, FeatureLayout, NvdlaSegment, ProgramBuffer } from '../program.js';
+import { type Cube, inRoot, type PlacedValue, rootOf, wholeWindow, type Window } from './cube.js';
 import { dependencyGraph } from './dependencies.js';
-import { type Addresses, type Operation, operationsOf } from './descriptors.js';
+import { type Addresses, type CubeDesc, type Operation, operationsOf } from './descriptors.js';
 import { layoutBytes, packedLayout } from './features.js';
 import { waitsOf } from './hazards.js';
 import { type ConstantBlob, type Layer, readsOf, stagesOf } from './layers.js';
@@ -94,26 +94,8 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
       return { cube, swapped: low === b };
     },
     window: (window) => {
-      const { cube, channel, y, x, channels, height, width } = inRoot(window);
-      const place = places.get(cube)!;
-      const layout = layoutOf(cube);
-      const { lineStride, surfStride } = layout;
-      return {
-        type: MemType.MC,
-        address: place.address,
-        offset: place.offset + (channel / lowering.atomOf(cube)) * surfStride + y * lineStride + x * atom,
-        size:
-          (Math.ceil(channels / lowering.atomOf(cube)) - 1) * surfStride +
-          (height - 1) * lineStride +
-          width * atom,
-        width,
-        height,
-        channel: channels,
-        reserved0: 0,
-        line_stride: lineStride,
-        surf_stride: surfStride,
-        plane_stride: 0,
-      };
+      const place = places.get(rootOf(window.cube))!;
+      return windowDesc(inRoot(window), place, layoutOf(rootOf(window.cube)));
     },
     lut: (lut) => {
       const known = luts.indexOf(lut);
@@ -261,6 +243,45 @@ export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[
       bind(value, placed.cube, placed.strides, placed.quantization),
     ),
     layers: reportLayers(layers, waits, config),
+  };
+}
+
+/** Where a window of a cube lies that is placed itself. */
+function windowDesc(
+  { channel, y, x, channels, height, width, lineStep = 1, columnStep }: Window,
+  place: { readonly address: number; readonly offset: number },
+  { atom, elementBytes, lineStride, surfStride }: FeatureLayout,
+): CubeDesc {
+  const perAtom = atom / elementBytes;
+  const line = lineStride * lineStep;
+  const surfaces = Math.ceil(channels / perAtom);
+  const common = {
+    type: MemType.MC,
+    address: place.address,
+    offset: place.offset + (channel / perAtom) * surfStride + y * lineStride + x * atom,
+    reserved0: 0,
+    plane_stride: 0,
+  };
+  if (columnStep === undefined)
+    return {
+      ...common,
+      size: (surfaces - 1) * surfStride + (height - 1) * line + width * atom,
+      width,
+      height,
+      channel: channels,
+      line_stride: line,
+      surf_stride: surfStride,
+    };
+  if (surfaces !== 1) throw new Error('columns apart in more than one surface');
+  const column = columnStep * atom;
+  return {
+    ...common,
+    size: (height - 1) * line + (width - 1) * column + atom,
+    width: 1,
+    height: width,
+    channel: height * perAtom,
+    line_stride: column,
+    surf_stride: line,
   };
 }
 

@@ -40,14 +40,14 @@ export function waitsOf(
   atomOf: (cube: Cube) => number,
 ): Waits[] {
   const region = (window: Window): Region => {
-    const { cube, channel, channels, y, height, x, width } = inRoot(window);
+    const { cube, channel, channels, y, height, x, width, lineStep = 1, columnStep = 1 } = inRoot(window);
     const atom = atomOf(cube);
     return {
       cube: rootOf(cube),
       place: placeOf(rootOf(cube)),
       surface: [Math.floor(channel / atom), Math.ceil((channel + channels) / atom)],
-      y: [y, y + height],
-      x: [x, x + width],
+      y: [y, y + (height - 1) * lineStep + 1],
+      x: [x, x + (width - 1) * columnStep + 1],
     };
   };
   const accesses = layers.map((layer): Accesses => ({

@@ -12,6 +12,7 @@ import {
 import { cubeShape, type PlacedValue, rowMajor, stridesOn, wholeWindow, type Window } from './cube.js';
 import { copyLayer } from './elementwise.js';
 import type { CubeSize, Lowering } from './lowering.js';
+import { lowerMovement } from './movement.js';
 import { planResult, type ResultPlan } from './result.js';
 import { gatherChannels, moveChannels } from './select.js';
 
@@ -85,7 +86,7 @@ function sameReals(
 
 export function lowerSlice(lowering: Lowering, node: NodeOf<'Slice'>): void {
   const { start, step } = sliceRanges(node);
-  if (step.some((by) => by !== 1)) throw nodeError(node, 'EOPNOTSUPP', 'steps other than 1');
+  if (step.some((by) => by !== 1)) return lowerMovement(lowering, node);
   cut(lowering, node, node.outputs[0]!, start);
 }
 

@@ -40,6 +40,8 @@ export interface Convolution {
    * `size` (line by line) instead of the next channels. The output is then 1 x 1.
    */
   readonly kernelsPerPosition?: number;
+  /** Lines of the result's cube that the output's lines are written to. Default every line from 0 on. */
+  readonly lines?: { readonly first: number; readonly step: number };
   /** Whether the model's operator counts multiply-accumulates (a mean does not). */
   readonly countsMacs: boolean;
 }
@@ -150,6 +152,7 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
       }),
     ),
   );
+  const { lines = { first: 0, step: 1 } } = conv;
   for (const { slice, tiles } of blocks) {
     const blob = weightBlob(lowering, conv, slice, perGroup, axes);
     for (const [rectangle, own] of tiles.entries()) {
@@ -178,10 +181,11 @@ export function convolve(lowering: Lowering, conv: Convolution, result: Omit<Res
             cube: result.cube,
             channel: slice.to.channel,
             channels: slice.kernels,
-            y: slice.to.y + y.from,
+            y: lines.first + lines.step * (slice.to.y + y.from),
             height: y.count,
             x: slice.to.x + x.from,
             width: x.count,
+            lineStep: lines.step,
           },
           kernel: { height: axes.y.kernel, width: axes.x.kernel },
           stride: { y: axes.y.stride, x: axes.x.stride },

@@ -45,13 +45,13 @@ export function moveChannels(lowering: Lowering, node: Node, move: Move): void {
     add(begin, Math.min(begin + atoms * atom, end), false);
 }
 
-/** Adds the layers that make channel c of `to` from channel `indices[c]` of `from`, values unchanged. */
+/** Adds the layers that make channel c of `to` from channel `indices[c]` of `from`, values unchanged; zeros where there is none. */
 export function gatherChannels(
   lowering: Lowering,
   node: Node,
   from: Cube,
   to: Cube,
-  indices: readonly number[],
+  indices: readonly (number | undefined)[],
 ): void {
   const atom = lowering.atomOf(to);
   // All of the input is read for each part, since the channels may come from anywhere.
@@ -59,11 +59,12 @@ export function gatherChannels(
   const step = atom * Math.max(1, Math.ceil(Math.sqrt(LAYER_COST / dense)));
   for (let begin = 0; begin < to.channels; begin += step) {
     const own = indices.slice(begin, begin + step);
-    const base = Math.floor(Math.min(...own) / atom) * atom;
+    const known = own.filter((index) => index !== undefined);
+    const base = Math.floor(Math.min(...known, from.channels - 1) / atom) * atom;
     select(lowering, node, {
-      from: { cube: from, channel: base, channels: Math.max(...own) + 1 - base, y: 0, x: 0 },
+      from: { cube: from, channel: base, channels: Math.max(...known, base) + 1 - base, y: 0, x: 0 },
       to: { cube: to, channel: begin },
-      sources: own.map((index) => index - base),
+      sources: own.map((index) => (index === undefined ? undefined : index - base)),
       onTop: false,
     });
   }
