@@ -258,6 +258,12 @@ const halfCases: Case[] = [
     },
   },
   {
+    title: 'pads with a number that is not zero',
+    shape: [1, 21, 5, 6],
+    build: (b, x) =>
+      b.add('Pad', [x, b.ints([0, 0, 2, 1, 0, 0, 1, 3]), b.scalar(0.75)], { mode: 'constant' }),
+  },
+  {
     title: 'convolves by groups and depthwise',
     shape: [1, 48, 7, 7],
     build: (b, x, n) => {

@@ -40,8 +40,8 @@ export function lowerMovement(lowering: Lowering, node: Node): void {
   const result = planResult(lowering, node, out, size, stridesOn(rowMajor(shapeOf(out)), size.axes));
   const fill = fillOf(node);
   const steps = planSteps(lowering, node, input.cube, maps);
-  if (fill !== undefined) fillBorders(lowering, node, result, maps, fill);
   move(lowering, node, input, result, steps);
+  if (fill !== undefined) fillBorders(lowering, node, result, maps, fill);
   result.finish();
 }
 
