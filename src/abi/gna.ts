@@ -17,6 +17,9 @@ export const GNA_MODE_XNN = 1;
 /** flags of a compute config: fail with EBUSY instead of queueing behind another request. */
 export const GNA_FLAG_SCORE_QOS = 1;
 
+/** hw_status of a request: a warning, something was clamped. */
+export const GNA_STS_SATURATE = 1 << 17;
+
 /** In: id; out: value. The same eight bytes. */
 export const GnaParameter = struct('gna_parameter', { value: u64 }, { bytes: 8 });
 

@@ -11,7 +11,7 @@ import type { MLGraph } from './graph.js';
 import type { HostExecutor } from './host-executor.js';
 import { opSupportLimits, type MLOpSupportLimits } from './limits.js';
 import { makeArray } from './layout.js';
-import { noTicks, type DispatchTimes, type Ticks } from './stats.js';
+import { noTicks, type DispatchReport, type Ticks } from './stats.js';
 import {
   describe,
   MLTensor,
@@ -39,9 +39,7 @@ export interface MLContextLostInfo {
 }
 
 /** What a dispatch resolves to. */
-export interface MLDispatchResult {
-  readonly times: DispatchTimes;
-}
+export type MLDispatchResult = Readonly<DispatchReport>;
 
 /** Tensors by the names of a graph's inputs or outputs. */
 export type MLNamedTensors = Readonly<Record<string, MLTensor>>;
@@ -200,9 +198,9 @@ export class MLContext implements AsyncDisposable {
           if (tensor.error !== undefined) throw tensor.error;
           values.set(name, tensor.elements(call));
         }
-        const times = await graph.run(values);
+        const report = await graph.run(values);
         for (const [name, tensor] of Object.entries(outputs)) tensor.replace(outputOf(values, name));
-        return { times };
+        return report;
       } catch (error) {
         const failure =
           error instanceof AccelError

@@ -5,7 +5,7 @@ import type { Values } from './backends/backend.js';
 import type { MLContext } from './context.js';
 import { placementOf, type MLPlacement } from './placement.js';
 import { LoadedProgram } from './program.js';
-import type { BuildTimes, DispatchTimes } from './stats.js';
+import type { BuildTimes, DispatchReport } from './stats.js';
 import type { MLOperandDescriptor } from './tensor.js';
 
 /** A graph's input or output: descriptor, and what its integers stand for. */
@@ -65,7 +65,7 @@ export class MLGraph implements AsyncDisposable {
   }
 
   /** For the context: one inference, not queued. */
-  run(values: Values): Promise<DispatchTimes> {
+  run(values: Values): Promise<DispatchReport> {
     return this.#program.run(values);
   }
 

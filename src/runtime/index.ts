@@ -7,6 +7,7 @@ export * from './compile.js';
 export * from './context.js';
 export * from './graph.js';
 export * from './host-executor.js';
+export { prepareHost } from './host/segment.js';
 export * from './limits.js';
 export * from './loadable/index.js';
 export * from './operand.js';

@@ -6,10 +6,10 @@ import { AsyncStack } from './async-stack.js';
 import type { Backend, Values } from './backends/backend.js';
 import type { HostExecutor } from './host-executor.js';
 import { prepareHost } from './host/segment.js';
-import { noTimes, type DispatchTimes, type Ticks } from './stats.js';
+import { noTimes, type DispatchReport, type Ticks } from './stats.js';
 
 interface Stage {
-  run(values: Values, times: DispatchTimes): Promise<void>;
+  run(values: Values, report: DispatchReport): Promise<void>;
 }
 
 export interface ProgramWiring {
@@ -43,10 +43,10 @@ export class LoadedProgram implements AsyncDisposable {
   }
 
   /** One inference. `values` holds the program's inputs; afterwards its outputs too. */
-  async run(values: Values): Promise<DispatchTimes> {
-    const times = noTimes();
-    for (const stage of this.#stages) await stage.run(values, times);
-    return times;
+  async run(values: Values): Promise<DispatchReport> {
+    const report: DispatchReport = { times: noTimes() };
+    for (const stage of this.#stages) await stage.run(values, report);
+    return report;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -59,7 +59,7 @@ async function stageOf(segment: Segment, wiring: ProgramWiring, owned: AsyncStac
     const session = await prepareHost(segment.graph, wiring.host);
     owned.defer(() => session[Symbol.asyncDispose]());
     return {
-      run: async (values, times) => {
+      run: async (values, { times }) => {
         const start = wiring.ticks.now();
         await session.run(values);
         times.host += wiring.ticks.now() - start;

@@ -1,4 +1,4 @@
-// Where the time of a dispatch goes, by stage.
+// Where the time of a dispatch goes, by stage, and whether the device had to clamp numbers.
 // Not the device's own busy time: that is the driver's to report.
 
 /** Nanoseconds per stage of one dispatch, or their sums over many. */
@@ -11,6 +11,20 @@ export interface DispatchTimes {
   unpack: number;
   /** Operators computed on the host. */
   host: number;
+}
+
+/** Requests of a device that tells when a sum or a result did not fit its integers, and those of them in which one did not. */
+export interface Saturation {
+  requests: number;
+  /** Their results are those of numbers clamped to the nearest that fits: no error, but not what the model says. */
+  saturated: number;
+}
+
+/** Of one dispatch; stages add to it. */
+export interface DispatchReport {
+  readonly times: DispatchTimes;
+  /** Undefined where no device of the program tells. */
+  saturation?: Saturation;
 }
 
 export function noTimes(): DispatchTimes {

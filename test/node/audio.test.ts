@@ -9,6 +9,7 @@ import { AccelError } from '../../src/base/index.js';
 import { cli } from '../../src/node/cli/cli.js';
 import { audioWindows } from '../../src/node/input/audio.js';
 import { readFile } from '../../src/node/input/load.js';
+import { logMelFrames } from '../../src/node/input/log-mel.js';
 import { MODELS_FOLDER, readSidecar } from '../../src/node/input/sidecar.js';
 import { decodeWav } from '../../src/node/input/wav.js';
 import { needsShared, shared } from '../support/shared.js';
@@ -114,6 +115,51 @@ describe('windows of a recording', () => {
   });
 });
 
+describe('log-mel frames', () => {
+  const word = join(MODELS_FOLDER, 'samples/marvin.wav');
+  const options = { rate: 16000, fft: 1024, hop: 512, bands: 128 };
+
+  it('are those of a plain transform, bin by bin, and of the filters as librosa has them', () => {
+    const frames = logMelFrames(decodeWav(readFile(word), word).samples, options);
+    assert.equal(frames.length, 32);
+    // Computed apart from this program, in doubles, with numpy's transform.
+    const known: [frame: number, band: number, decibels: number][] = [
+      [0, 0, -42.242],
+      [0, 100, -59.353],
+      [16, 5, 14.019],
+      [16, 40, 7.901],
+      [31, 127, -79.499],
+    ];
+    for (const [frame, band, decibels] of known)
+      assert.ok(
+        Math.abs(frames[frame]![band]! - decibels) < 0.001,
+        `${frame} ${band} ${frames[frame]![band]}`,
+      );
+  });
+
+  it('show a tone in its band, silence everywhere as -157 dB, and need more than half a frame', () => {
+    const tone = Float32Array.from({ length: 4096 }, (_, i) => Math.sin((2 * Math.PI * 1000 * i) / 16000));
+    const frame = logMelFrames(tone, options)[3]!;
+    // 1 kHz is 15 mels of 45.25; bands are centred on 129ths of that, the 43rd on 15.08.
+    assert.equal(frame.indexOf(Math.max(...frame)), 42);
+    const silence = logMelFrames(new Float32Array(2000), options);
+    assert.ok(silence.every((bands) => bands.every((value) => Math.abs(value + 156.536) < 0.001)));
+    assert.deepEqual(logMelFrames(new Float32Array(512), options), []);
+  });
+
+  it('make windows of frames that begin one after the other', () => {
+    const input = { name: 'input', dataType: 'float32', shape: [1, 640] };
+    const preparation = { rate: 16000, context: 0, hop: 512, logMel: { fft: 1024, bands: 128, frames: 5 } };
+    const windows = audioWindows(word, preparation, input);
+    assert.equal(windows.length, 28);
+    assert.deepEqual(windows[1]!.subarray(0, 512), windows[0]!.subarray(128));
+    assert.throws(
+      () => audioWindows(word, preparation, { ...input, shape: [1, 500] }),
+      refusal('EINVAL', /windows are 640 float32/),
+    );
+  });
+});
+
 describe('a sidecar of a model with state', () => {
   const read = (json: unknown) => readSidecar(file('x.accel.json', JSON.stringify(json)));
 
@@ -128,6 +174,16 @@ describe('a sidecar of a model with state', () => {
     assert.throws(() => read({ state: { a: 1 } }), refusal('EINVAL', /state\.a/));
     assert.throws(() => read({ dimensions: { batch: 0 } }), refusal('EINVAL', /dimensions\.batch/));
     assert.throws(() => read({ inputs: { x: { rate: 1, hop: 0 } } }), refusal('EINVAL', /inputs\.x\.hop/));
+    assert.throws(() => read({ sample: { x: 1 } }), refusal('EINVAL', /sample\.x/));
+    const logMel = { fft: 1000, bands: 8, frames: 1 };
+    assert.throws(
+      () => read({ inputs: { x: { rate: 1, hop: 1, logMel } } }),
+      refusal('EINVAL', /no power of 2/),
+    );
+    assert.throws(
+      () => read({ inputs: { x: { rate: 1, hop: 1, context: 1, logMel: { ...logMel, fft: 8 } } } }),
+      refusal('EINVAL', /x\.context/),
+    );
     assert.throws(
       () => read({ inputs: { x: { rate: 1, hop: 1, width: 2 } } }),
       refusal('EINVAL', /inputs\.x\.width/),

@@ -134,6 +134,67 @@ describe('accel run', () => {
     assert.match(out, /\n7 +█/);
   });
 
+  it('compares float outputs with the model on the host, integers when asked', async () => {
+    const run = (...args: string[]) => accel('run', ...args, '-d', 'nvdla:nv_small', '-k', '1');
+    const floats = await run(mnist, '-i', digit('two'));
+    assert.match(
+      floats.out,
+      /against fp32 on the host: SNR 3\d\.\d dB, error at most 1\.\d % of range, rms 0\.\d+ %/,
+    );
+    assert.doesNotMatch((await run(mnist, '-i', digit('two'), '--no-compare')).out, /against/);
+    assert.doesNotMatch((await run(resnet, '-i', cat)).out, /against/);
+    assert.match((await run(resnet, '-i', cat, '--compare')).out, /against the host: LSB 0: 10\n/);
+    const { results } = JSON.parse((await run(mnist, '-i', digit('two'), digit('one'), '--json')).out) as {
+      results: { accuracy: { output: string; snr: number; relative: number }[] }[];
+    };
+    for (const { accuracy } of results) {
+      assert.deepEqual(
+        accuracy.map(({ output }) => output),
+        ['Plus214_Output_0'],
+      );
+      assert.ok(accuracy[0]!.snr > 30 && accuracy[0]!.relative < 0.02);
+    }
+  });
+
+  it(
+    'runs a float network on GNA with its sidecar’s sample: all on the device, near fp32',
+    needsShared('models/ad-autoencoder-fp32.onnx'),
+    async () => {
+      const model = shared('models/ad-autoencoder-fp32.onnx')!;
+      const { code, out, err } = await accel('run', model, '--device', 'gna0');
+      assert.equal(code, 0, err);
+      assert.match(out, /calibrated with 28 inputs/);
+      assert.match(out, /gna +10 +264 k +100\.0 %/);
+      assert.doesNotMatch(out, /saturated/);
+      const { results, placement } = JSON.parse((await accel('run', model, '-d', 'gna0', '--json')).out) as {
+        results: { accuracy: { snr: number; relative: number }[]; saturation: unknown }[];
+        placement: { share: number };
+      };
+      assert.equal(placement.share, 1);
+      assert.ok(results[0]!.accuracy[0]!.snr > 50 && results[0]!.accuracy[0]!.relative <= 0.01);
+      assert.deepEqual(results[0]!.saturation, { requests: 1, saturated: 0 });
+    },
+  );
+
+  it(
+    'warns of requests that saturated, which other calibration inputs avoid',
+    needsShared('models/ad-autoencoder-fp32.onnx'),
+    async () => {
+      const model = shared('models/ad-autoencoder-fp32.onnx')!;
+      // Its silences are far from anything in the one word that the sidecar calibrates with.
+      const recording = shared('models/samples/short_wav_easy10s.wav')!;
+      const args = ['run', model, '-i', recording, '-d', 'gna0'];
+      const { code, out } = await accel(...args);
+      assert.equal(code, 0);
+      assert.match(out, /309 windows of 32 ms/);
+      assert.match(out, /[1-9]\d* of 309 requests saturated: .*--calibrate FILE/);
+      const other = await accel(...args, '--calibrate', recording);
+      assert.match(other.out, /calibrated with 309 inputs/);
+      assert.match(other.out, /output against fp32 on the host: SNR [5-9]\d\.\d dB/);
+      assert.doesNotMatch(other.out, /saturated/);
+    },
+  );
+
   it('writes outputs as raw files', async () => {
     const out = join(folder, 'outputs');
     assert.equal((await accel('run', resnet, '-i', cat, '--out', out)).code, 0);

@@ -79,8 +79,8 @@ export function within(snr: number, { lsb, snr: own = Infinity }: Comparison): b
 /** Integers: how many elements are how many steps away. Floats: shares of the range. */
 export function distances({ lsb, relative, rms, snr }: Comparison): string {
   if (lsb === undefined) {
-    const ratio = snr === undefined ? '' : `, SNR ${snr.toFixed(1)} dB`;
-    return `most ${share(relative)}, rms ${share(rms)} of range${ratio}`;
+    if (snr === undefined) return 'the same to the bit';
+    return `SNR ${snr.toFixed(1)} dB, error at most ${share(relative)} of range, rms ${share(rms)}`;
   }
   return `LSB ${Object.entries(lsb)
     .map(([step, times]) => `${step}: ${times}`)

@@ -83,10 +83,15 @@ function commands(io: CommandIo, verdict: (held: boolean) => void, ended: (code:
       )
       .option(
         '-i, --input <file...>',
-        'pictures, raw .bin files, or .dimg for a loadable: one per input, NAME=FILE, or many for one input',
+        "pictures, raw .bin files, or .dimg for a loadable: one per input, NAME=FILE, or many for one input; the sidecar's sample by default",
       )
       .addOption(device())
       .option('-c, --calibrate <file...>', "inputs to quantise a float model with, instead of the sidecar's")
+      .option(
+        '--compare',
+        'compare outputs with the model on the host, integers too; floats are where that is quick',
+      )
+      .option('--no-compare', 'do not')
       .option('--dim <name=size...>', 'sizes of symbolic dimensions')
       .option('--constant <name=number...>', 'int64 scalar inputs that are known now')
       .option('-k, --top <count>', 'results to show', positive, 5)

@@ -1,10 +1,11 @@
 // How a command compiles a model: its options, and real inputs where a float model has to be quantised.
 // Not compiling: the runtime does. Not a device: session.ts opens one.
-import { basename } from 'node:path';
+import { basename, extname } from 'node:path';
 import type { ImportOptions } from '../../compiler/index.js';
 import type { LoadOptions } from '../../runtime/index.js';
+import { audioWindows } from '../input/audio.js';
 import { calibrationInputs, loadInput, type InputArray, type InputDescriptor } from '../input/load.js';
-import type { Sidecar } from '../input/sidecar.js';
+import { isAudio, type Sidecar } from '../input/sidecar.js';
 import { UsageError } from './io.js';
 import type { Progress } from './progress.js';
 
@@ -35,7 +36,7 @@ export function compilation(
     name: basename(options.model),
     fallback: options.fallback ?? 'host',
     ...(options.precision === undefined ? {} : { precision: options.precision }),
-    import: importOf(options.import, sidecar),
+    import: importFor(options.import, sidecar),
     ...(sidecar === undefined ? {} : { state: sidecar.state }),
     calibration: (inputs) => {
       progress.step('calibrating');
@@ -51,7 +52,7 @@ export function compilation(
 }
 
 /** What the command line says goes before what the sidecar says. */
-function importOf(given: ImportOptions = {}, sidecar: Sidecar | undefined): ImportOptions {
+export function importFor(given: ImportOptions = {}, sidecar: Sidecar | undefined): ImportOptions {
   if (sidecar === undefined) return given;
   const constants = Object.entries(sidecar.constants).map(
     ([name, value]) => [name, BigInt64Array.of(BigInt(value))] as const,
@@ -63,7 +64,7 @@ function importOf(given: ImportOptions = {}, sidecar: Sidecar | undefined): Impo
   };
 }
 
-/** One sample per file; only for models of one input. */
+/** One sample per file, or per window of a recording; only for models of one input. */
 function samplesOf(
   files: readonly string[],
   inputs: readonly InputDescriptor[],
@@ -72,5 +73,10 @@ function samplesOf(
   const [input] = inputs;
   if (files.length > 0 && (input === undefined || inputs.length > 1))
     throw new UsageError(`calibration files are for models of one input, this has ${inputs.length}`);
-  return files.map((file) => ({ [input!.name]: loadInput(file, input!, sidecar) }));
+  const preparation = sidecar?.inputs[input?.name ?? ''];
+  return files.flatMap((file) => {
+    const isRecording = isAudio(preparation) && extname(file).toLowerCase() === '.wav';
+    const arrays = isRecording ? audioWindows(file, preparation, input!) : [loadInput(file, input!, sidecar)];
+    return arrays.map((array) => ({ [input!.name]: array }));
+  });
 }

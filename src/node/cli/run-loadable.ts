@@ -70,7 +70,7 @@ export async function runLoadable(
   io: CommandIo,
   hooks: Pick<TargetOptions, 'onSystem'>,
 ): Promise<void> {
-  for (const name of ['calibrate', 'dim', 'constant'] as const)
+  for (const name of ['calibrate', 'compare', 'dim', 'constant'] as const)
     if (options[name] !== undefined)
       throw new UsageError(`--${name} is for models; ${path} is compiled already`);
   const loadable = read(path);

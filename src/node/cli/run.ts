@@ -2,17 +2,21 @@
 // Not a benchmark: times are of this run, with everything that happened in it.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { DispatchTimes, MLPlacement } from '../../runtime/index.js';
+import { AccelError } from '../../base/errors.js';
+import type { DispatchTimes, MLPlacement, Saturation } from '../../runtime/index.js';
 import { loadInput, type InputArray, type InputDescriptor } from '../input/load.js';
 import type { EngineKind } from '../system.js';
+import { distances, type Comparison } from './accuracy.js';
 import { columns } from './columns.js';
 import { Costs, type CostReport } from './costs.js';
 import { bar, count, percent, time } from './format.js';
 import { importOptions, type ImportArguments, inferences } from './input-files.js';
-import { UsageError, type CommandIo } from './io.js';
+import { errorLine, UsageError, type CommandIo } from './io.js';
+import { Reference } from './reference.js';
 import { isLoadable, runLoadable } from './run-loadable.js';
 import { interpret, type OutputResult } from './results.js';
 import { inferFiles, sequenceText, wantedInputs, type SequenceResult } from './sequence.js';
+import type { Sidecar } from '../input/sidecar.js';
 import { Session, type SessionOptions } from './session.js';
 import type { TargetUsage } from './target.js';
 
@@ -21,6 +25,8 @@ export interface RunOptions extends ImportArguments {
   readonly input?: readonly string[];
   readonly device?: string;
   readonly calibrate?: readonly string[];
+  /** With the model on the host. Undefined: where an output is a float and it takes no long time. */
+  readonly compare?: boolean;
   readonly top: number;
   readonly out?: string;
   /** File of a loadable's first output. */
@@ -44,6 +50,10 @@ interface RunResult {
   /** Of the last window when the input is a recording. */
   readonly outputs: Readonly<Record<string, OutputResult>>;
   readonly times: DispatchTimes;
+  /** Where the device tells. */
+  readonly saturation?: Saturation;
+  /** The outputs against the model on the host. */
+  readonly accuracy?: readonly Comparison[];
   readonly sequence?: SequenceResult;
 }
 
@@ -78,15 +88,20 @@ export async function run(
     },
     io,
   );
-  const given = options.input ?? [];
+  const given = options.input ?? sampleOf(session.sidecar);
   const jobs = inferences(given, wantedInputs(session, given));
+  const { reference, without } = await referenceFor(model, session, options);
+  await using _reference = reference;
   const results: RunResult[] = [];
   for (const [index, files] of jobs.entries()) {
-    const { outputs, times, sequence } = await inferFiles(session, files, io);
+    reference?.begin();
+    const { outputs, times, saturation, sequence } = await inferFiles(session, files, io, reference);
     if (options.out !== undefined) save(options.out, outputs, jobs.length > 1 ? `${index}.` : '');
     results.push({
       input: Object.values(files).join(', '),
       times,
+      ...(saturation === undefined ? {} : { saturation }),
+      ...(reference === undefined ? {} : { accuracy: reference.comparisons }),
       ...(sequence === undefined ? {} : { sequence }),
       outputs: Object.fromEntries(
         Object.entries(outputs).map(([name, elements]) => [
@@ -101,8 +116,44 @@ export async function run(
     printJson(model, session, results, busy, io, costs?.report(options.clock, jobs.length));
   else {
     print(model, session, results, busy, io);
+    if (without !== undefined) io.out(io.colours.dim(`\n${without}\n`));
     if (costs !== undefined) io.out(`\n${costs.text(options.clock, jobs.length, io)}`);
   }
+}
+
+/** Multiply-accumulates up to which the host is quick without ONNX Runtime too, about a second. */
+const QUICK_MACS = 100_000_000;
+
+/** What results are compared with, or why with nothing. @throws AccelError when it was asked for and nobody can compute it */
+async function referenceFor(
+  model: string,
+  { graph, host, sidecar }: Session,
+  options: RunOptions,
+): Promise<{ reference?: Reference; without?: string }> {
+  const { compare } = options;
+  if (compare === false) return {};
+  if (compare === undefined) {
+    const floats = Object.values(graph.outputs).some(({ dataType }) => dataType === 'float32');
+    if (!floats || graph.layers().length === 0) return {};
+    const { macs } = graph.placement();
+    if (host === undefined && macs > QUICK_MACS)
+      return {
+        without: `not compared with the host: ${count(macs)} MACs take long without onnxruntime-node (--compare does it)`,
+      };
+  }
+  try {
+    return { reference: await Reference.open(model, { import: importOptions(options), sidecar, host }) };
+  } catch (error) {
+    if (compare === true || !(error instanceof AccelError)) throw error;
+    return { without: `not compared with the host: ${errorLine(error)}` };
+  }
+}
+
+/** The input that a sidecar has for trying its model, as --input names it. */
+function sampleOf(sidecar: Sidecar | undefined): string[] {
+  return Object.entries(sidecar?.sample ?? {}).map(
+    ([name, file]) => `${name}=${join(sidecar!.folder, file)}`,
+  );
 }
 
 function isGna(device: string | undefined): boolean {
@@ -177,6 +228,8 @@ function print(
   for (const result of results) {
     if (result.sequence !== undefined) {
       io.out(`\n${colours.bold(result.input)}\n${sequenceText(result.sequence, session, io)}`);
+      for (const comparison of result.accuracy ?? [])
+        io.out(`${comparison.output} ${comparisonText(comparison)}`);
       continue;
     }
     for (const [name, output] of Object.entries(result.outputs)) {
@@ -191,6 +244,8 @@ function print(
         ];
       });
       io.out(columns(['', '', '', ''], rows, { right: [2, 3], colours }));
+      const comparison = result.accuracy?.find((one) => one.output === name);
+      if (comparison !== undefined) io.out(comparisonText(comparison));
     }
   }
   io.out(`\n${placementText(graph.placement(), io)}`);
@@ -198,7 +253,25 @@ function print(
     io.out(
       'a float model without calibration inputs stays on the host: name some with --calibrate FILE...\n',
     );
+  io.out(saturationText(results, io));
   io.out(`\n${timesText(session, results, busy, io)}`);
+}
+
+function comparisonText(comparison: Comparison): string {
+  const reference = comparison.lsb === undefined ? 'fp32 on the host' : 'the host';
+  return `against ${reference}: ${distances(comparison)}\n`;
+}
+
+/** A warning when numbers did not fit: no error for the device, but not what the model says. */
+function saturationText(results: readonly RunResult[], { colours }: CommandIo): string {
+  let [requests, saturated] = [0, 0];
+  for (const { saturation } of results) {
+    requests += saturation?.requests ?? 0;
+    saturated += saturation?.saturated ?? 0;
+  }
+  if (saturated === 0) return '';
+  const warning = `${saturated} of ${requests} requests saturated: sums were larger than 32 bits hold and were clamped, results may be wrong; `;
+  return `\n${colours.yellow(`${warning}calibrate with inputs like these (--calibrate FILE...)`)}\n`;
 }
 
 /** Operators by place, their work, and why the host's are there. */

@@ -2,12 +2,13 @@
 // Not a player: windows come as fast as they are computed.
 import { extname } from 'node:path';
 import { AccelError } from '../../base/errors.js';
-import type { DispatchTimes } from '../../runtime/index.js';
+import type { DispatchTimes, Saturation } from '../../runtime/index.js';
 import { audioWindows } from '../input/audio.js';
 import { loadInput, zeros, type InputArray, type InputDescriptor } from '../input/load.js';
 import { isAudio, labelsOf, type AudioPreparation } from '../input/sidecar.js';
 import type { CommandIo } from './io.js';
 import { Progress } from './progress.js';
+import type { Reference } from './reference.js';
 import type { Inference, Session } from './session.js';
 
 /** Outputs of one number per window, over all windows of a recording. */
@@ -34,15 +35,22 @@ export function wantedInputs(session: Session, files: readonly string[]): InputD
 }
 
 /**
- * One inference, or one per window when a file is a recording. Outputs are the last window's, times the sum.
+ * One inference, or one per window when a file is a recording. Outputs are the last window's, times and saturation the sum.
+ * `reference` compares every inference.
  * @throws AccelError EINVAL for two recordings at once, and what reading the files throws
  */
 export async function inferFiles(
   session: Session,
   files: Readonly<Record<string, string>>,
   io: CommandIo,
+  reference?: Reference,
 ): Promise<SequenceRun> {
   const { sidecar } = session;
+  const infer = async (given: Readonly<Record<string, InputArray>>): Promise<Inference> => {
+    const inference = await session.infer(given);
+    await reference?.compare(given, inference.outputs);
+    return inference;
+  };
   const state = Object.entries(sidecar?.state ?? {});
   const inputs: Record<string, InputArray> = {};
   let recording: { input: InputDescriptor; path: string; preparation: AudioPreparation } | undefined;
@@ -56,22 +64,29 @@ export async function inferFiles(
       recording = { input, path, preparation };
     } else inputs[input.name] = loadInput(path, input, sidecar);
   }
-  if (recording === undefined) return session.infer(inputs);
+  if (recording === undefined) return infer(inputs);
 
   const { input, path, preparation } = recording;
   const windows = audioWindows(path, preparation, input);
-  if (windows.length === 0) throw new AccelError('EINVAL', { field: path, reason: 'has no samples' });
+  if (windows.length === 0)
+    throw new AccelError('EINVAL', { field: path, reason: 'is shorter than a window' });
   using progress = new Progress(io, 'running');
   const series: Record<string, number[]> = {};
   let last: Inference | undefined;
   const times: Record<string, number> = {};
+  let saturation: Saturation | undefined;
   for (const [index, window] of windows.entries()) {
     progress.step(`window ${index + 1} of ${windows.length}`);
-    last = await session.infer({ ...inputs, [input.name]: window });
+    last = await infer({ ...inputs, [input.name]: window });
     for (const [output, next] of state) inputs[next] = last.outputs[output]!;
     for (const [name, values] of Object.entries(last.outputs))
       if (values.length === 1) (series[name] ??= []).push(Number(values[0]));
     for (const [stage, ns] of Object.entries(last.times)) times[stage] = (times[stage] ?? 0) + ns;
+    if (last.saturation !== undefined) {
+      saturation ??= { requests: 0, saturated: 0 };
+      saturation.requests += last.saturation.requests;
+      saturation.saturated += last.saturation.saturated;
+    }
   }
   const step = preparation.hop / preparation.rate;
   const above = Object.fromEntries(
@@ -83,6 +98,7 @@ export async function inferFiles(
   return {
     outputs: last!.outputs,
     times: times as unknown as DispatchTimes,
+    ...(saturation === undefined ? {} : { saturation }),
     sequence: { windows: windows.length, step, series, above },
   };
 }
@@ -109,10 +125,11 @@ const LEVELS = '▁▂▃▄▅▆▇█';
 /** The series as lines of bars over time, and where they are above their thresholds. */
 export function sequenceText(result: SequenceResult, session: Session, io: CommandIo): string {
   const { colours } = io;
-  let text = '';
+  const windows = `${result.windows} windows of ${(result.step * 1000).toFixed(0)} ms`;
+  let text = Object.keys(result.series).length === 0 ? `${windows}\n` : '';
   for (const [name, values] of Object.entries(result.series)) {
     const most = Math.max(1, ...values);
-    text += `\n${colours.bold(name)}, ${values.length} windows of ${(result.step * 1000).toFixed(0)} ms\n`;
+    text += `\n${colours.bold(name)}, ${windows}\n`;
     for (let from = 0; from < values.length; from += CELLS) {
       const cells = values
         .slice(from, from + CELLS)

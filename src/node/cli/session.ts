@@ -5,7 +5,8 @@ import { AccelError } from '../../base/errors.js';
 import {
   createContext,
   loadOnnx,
-  type DispatchTimes,
+  type HostExecutor,
+  type MLDispatchResult,
   type MLContext,
   type MLGraph,
 } from '../../runtime/index.js';
@@ -22,9 +23,8 @@ export interface SessionOptions extends TargetOptions, CompilationOptions {
   readonly device?: string | undefined;
 }
 
-export interface Inference {
+export interface Inference extends MLDispatchResult {
   readonly outputs: Readonly<Record<string, InputArray>>;
-  readonly times: DispatchTimes;
 }
 
 export class Session implements AsyncDisposable {
@@ -32,14 +32,19 @@ export class Session implements AsyncDisposable {
   readonly sidecar: Sidecar | undefined;
   readonly context: MLContext;
   readonly graph: MLGraph;
+  /** Of the context: what computes operators that no device takes. */
+  readonly host: HostExecutor | undefined;
   /** Inputs that a float model was calibrated with: 0 when there were none. Undefined where none are needed. */
   readonly calibrated: number | undefined;
 
-  private constructor(parts: Pick<Session, 'target' | 'sidecar' | 'context' | 'graph' | 'calibrated'>) {
+  private constructor(
+    parts: Pick<Session, 'target' | 'sidecar' | 'context' | 'graph' | 'host' | 'calibrated'>,
+  ) {
     this.target = parts.target;
     this.sidecar = parts.sidecar;
     this.context = parts.context;
     this.graph = parts.graph;
+    this.host = parts.host;
     this.calibrated = parts.calibrated;
   }
 
@@ -64,7 +69,7 @@ export class Session implements AsyncDisposable {
         bytes,
         compilation(options, sidecar, progress, (count) => (calibrated = count)),
       );
-      return new Session({ target, sidecar, context, graph, calibrated });
+      return new Session({ target, sidecar, context, graph, host, calibrated });
     } catch (error) {
       await (context?.destroy() ?? target.file.close());
       target[Symbol.dispose]();
@@ -95,11 +100,11 @@ export class Session implements AsyncDisposable {
       }
       for (const [name, { dataType, shape }] of Object.entries(graph.outputs))
         made[name] = await context.createTensor({ dataType, shape, readable: true });
-      const { times } = await context.dispatch(graph, given, made);
+      const report = await context.dispatch(graph, given, made);
       const outputs: Record<string, InputArray> = {};
       for (const [name, tensor] of Object.entries(made))
         outputs[name] = arrayOf(tensor.dataType, await context.readTensor(tensor));
-      return { outputs, times };
+      return { ...report, outputs };
     } finally {
       for (const tensor of [...Object.values(given), ...Object.values(made)]) tensor.destroy();
     }

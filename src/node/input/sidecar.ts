@@ -23,12 +23,17 @@ export interface PicturePreparation {
   readonly quantise?: { readonly scale: number; readonly zeroPoint: number };
 }
 
-/** How a recording becomes windows of samples, one inference each: `context` samples of before, then `hop` new ones. */
+/**
+ * How a recording becomes windows, one inference each: `context` samples of before, then `hop` new ones. With `logMel` frames in
+ * place of samples, from each to the next `hop` samples.
+ */
 export interface AudioPreparation {
   /** Samples per second. */
   readonly rate: number;
   readonly context: number;
   readonly hop: number;
+  /** Samples that a frame is made of, its numbers, and frames per window: the next window begins a frame later. */
+  readonly logMel?: { readonly fft: number; readonly bands: number; readonly frames: number };
 }
 
 export type Preparation = PicturePreparation | AudioPreparation;
@@ -65,6 +70,8 @@ export interface Sidecar {
   readonly inputs: Readonly<Record<string, Preparation>>;
   readonly outputs: Readonly<Record<string, OutputMeaning>>;
   readonly calibration: readonly CalibrationSource[];
+  /** Files to try the model with, by input name. Paths from the sidecar's folder. */
+  readonly sample: Readonly<Record<string, string>>;
   /** Sizes of symbolic dimensions, and integer inputs that never change. */
   readonly dimensions: Readonly<Record<string, number>>;
   readonly constants: Readonly<Record<string, number>>;
@@ -100,7 +107,9 @@ export function readSidecar(path: string): Sidecar {
   }
   const reader = new Reader(path);
   const top = reader.object(json, '');
-  reader.known(top, '', ['$comment', 'inputs', 'outputs', 'calibration', 'dimensions', 'constants', 'state']);
+  reader.known(top, '', [
+    ...['$comment', 'inputs', 'outputs', 'calibration', 'sample', 'dimensions', 'constants', 'state'],
+  ]);
   const inputs = Object.entries(reader.object(top['inputs'] ?? {}, 'inputs'));
   const outputs = Object.entries(reader.object(top['outputs'] ?? {}, 'outputs'));
   return {
@@ -115,6 +124,7 @@ export function readSidecar(path: string): Sidecar {
     calibration: reader
       .array(top['calibration'] ?? [], 'calibration')
       .map((value, i) => reader.source(value, `calibration[${i}]`)),
+    sample: reader.names(top['sample'] ?? {}, 'sample'),
     dimensions: reader.sizes(top['dimensions'] ?? {}, 'dimensions'),
     constants: reader.integers(top['constants'] ?? {}, 'constants'),
     state: reader.names(top['state'] ?? {}, 'state'),
@@ -146,11 +156,26 @@ class Reader {
   }
 
   #audio(json: Json, at: string): AudioPreparation {
-    this.known(json, at, ['rate', 'context', 'hop']);
+    this.known(json, at, ['rate', 'context', 'hop', 'logMel']);
+    if (json['context'] !== undefined && json['logMel'] !== undefined)
+      this.#fail(`${at}.context`, 'is of samples, with logMel windows are of frames');
     return {
       rate: this.#integer(json['rate'], `${at}.rate`, 1, 1 << 20),
       context: this.#integer(json['context'] ?? 0, `${at}.context`, 0, 1 << 24),
       hop: this.#integer(json['hop'], `${at}.hop`, 1, 1 << 24),
+      ...(json['logMel'] === undefined ? {} : { logMel: this.#logMel(json['logMel'], `${at}.logMel`) }),
+    };
+  }
+
+  #logMel(value: unknown, at: string): NonNullable<AudioPreparation['logMel']> {
+    const json = this.object(value, at);
+    this.known(json, at, ['fft', 'bands', 'frames']);
+    const fft = this.#integer(json['fft'], `${at}.fft`, 2, 1 << 16);
+    if ((fft & (fft - 1)) !== 0) this.#fail(`${at}.fft`, `is ${fft}, no power of 2`);
+    return {
+      fft,
+      bands: this.#size(json['bands'], `${at}.bands`),
+      frames: this.#size(json['frames'], `${at}.frames`),
     };
   }
 

@@ -3,7 +3,7 @@
 import { AccelError } from '../../base/errors.js';
 import type { TypedArray } from '../../compiler/ir/index.js';
 import type { DeviceSegment } from '../../compiler/targets/program.js';
-import type { DispatchTimes } from '../stats.js';
+import type { DispatchReport } from '../stats.js';
 
 /** Values of a dispatch by tensor name, row-major. */
 export type Values = Map<string, TypedArray>;
@@ -14,7 +14,7 @@ export interface LoadedSegment extends AsyncDisposable {
    * Packs the segment's inputs from `values`, runs it, adds its outputs to `values`. One run at a time.
    * @throws AccelError as the driver's calls; the segment stays usable unless the device is gone
    */
-  run(values: Values, times: DispatchTimes): Promise<void>;
+  run(values: Values, report: DispatchReport): Promise<void>;
 }
 
 export interface Backend {

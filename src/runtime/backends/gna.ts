@@ -6,6 +6,7 @@ import {
   DRM_IOCTL_GNA_GEM_NEW,
   DRM_IOCTL_GNA_WAIT,
   GNA_MODE_XNN,
+  GNA_STS_SATURATE,
   GnaBuffer,
   GnaComputeCfg,
   GnaGemFree,
@@ -19,7 +20,7 @@ import type { DeviceSegment, GnaSegment, ProgramBuffer } from '../../compiler/ta
 import type { AccelFile } from '../../core/accel-file.js';
 import { AsyncStack } from '../async-stack.js';
 import { BoundTensor, makeArray } from '../layout.js';
-import type { DispatchTimes, Ticks } from '../stats.js';
+import type { DispatchReport, Ticks } from '../stats.js';
 import { wrongSegment, type Backend, type LoadedSegment, type Values } from './backend.js';
 
 /** A GEM object of this file, mapped. */
@@ -119,7 +120,9 @@ class LoadedGnaSegment implements LoadedSegment {
     );
   }
 
-  async run(values: Values, times: DispatchTimes): Promise<void> {
+  async run(values: Values, report: DispatchReport): Promise<void> {
+    const { times } = report;
+    const saturation = (report.saturation ??= { requests: 0, saturated: 0 });
     const start = this.#ticks.now();
     for (const input of this.#inputs) {
       const { name } = input.binding.tensor;
@@ -130,7 +133,11 @@ class LoadedGnaSegment implements LoadedSegment {
     }
     const packed = this.#ticks.now();
     times.pack += packed - start;
-    for (const request of this.#requests) await this.#score(request);
+    for (const request of this.#requests) {
+      const status = await this.#score(request);
+      saturation.requests++;
+      if ((status & GNA_STS_SATURATE) !== 0) saturation.saturated++;
+    }
     const done = this.#ticks.now();
     times.device += done - packed;
     for (const output of this.#outputs) {
@@ -142,7 +149,8 @@ class LoadedGnaSegment implements LoadedSegment {
     times.unpack += this.#ticks.now() - done;
   }
 
-  async #score(request: Uint8Array): Promise<void> {
+  /** Resolves to the status that the device ended with. */
+  async #score(request: Uint8Array): Promise<number> {
     // The calls copy their arguments back: fresh ones every time.
     const config = request.slice();
     await this.#file.ioctl(DRM_IOCTL_GNA_COMPUTE.request, config);
@@ -151,6 +159,7 @@ class LoadedGnaSegment implements LoadedSegment {
     const id = BigInt(layer_base) | (BigInt(layer_count) << 32n);
     GnaWaitIn.put(wait, { request_id: id, timeout: TIMEOUT_MS }, 0);
     await this.#file.ioctl(DRM_IOCTL_GNA_WAIT.request, wait);
+    return GnaWaitOut.from(wait).hw_status;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

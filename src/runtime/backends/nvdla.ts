@@ -5,7 +5,7 @@ import { elementCount } from '../../compiler/ir/index.js';
 import type { DeviceSegment, NvdlaSegment, ProgramBuffer } from '../../compiler/targets/program.js';
 import type { AccelFile } from '../../core/accel-file.js';
 import { BoundTensor, makeArray } from '../layout.js';
-import type { DispatchTimes, Ticks } from '../stats.js';
+import type { DispatchReport, Ticks } from '../stats.js';
 import { AsyncStack } from '../async-stack.js';
 import { wrongSegment, type Backend, type LoadedSegment, type Values } from './backend.js';
 import { allocate, type NvdlaMemory, NvdlaSubmission } from './nvdla-memory.js';
@@ -76,7 +76,7 @@ class LoadedNvdlaSegment implements LoadedSegment {
     this.#submission = new NvdlaSubmission(file, addresses, owned);
   }
 
-  async run(values: Values, times: DispatchTimes): Promise<void> {
+  async run(values: Values, { times }: DispatchReport): Promise<void> {
     const start = this.#ticks.now();
     this.#descriptors.forEach(writeContents);
     for (const input of this.#inputs) {
