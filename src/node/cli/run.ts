@@ -16,7 +16,7 @@ import { Reference } from './reference.js';
 import { isLoadable, runLoadable } from './run-loadable.js';
 import { interpret, type OutputResult } from './results.js';
 import { inferFiles, sequenceText, wantedInputs, type SequenceResult } from './sequence.js';
-import type { Sidecar } from '../input/sidecar.js';
+import { sidecarFor, type Sidecar } from '../input/sidecar.js';
 import { Session, type SessionOptions } from './session.js';
 import type { TargetUsage } from './target.js';
 
@@ -70,6 +70,7 @@ export async function run(
   }
   for (const name of ['output', 'mean', 'normalize'] as const)
     if (options[name] !== undefined) throw new UsageError(`--${name} is for loadables; ${model} is a model`);
+  const given = options.input ?? sampleOf(sidecarFor(model));
   const costs = options.cycles === true ? new Costs() : undefined;
   await using session = await Session.open(
     {
@@ -81,14 +82,13 @@ export async function run(
       ...(isGna(options.device)
         ? {
             calibration: (inputs: readonly InputDescriptor[]) =>
-              inferences(options.input ?? [], inputs).map((files) => arraysOf(files, inputs)),
+              inferences(given, inputs).map((files) => arraysOf(files, inputs)),
           }
         : {}),
       ...(costs?.hooks(hooks) ?? hooks),
     },
     io,
   );
-  const given = options.input ?? sampleOf(session.sidecar);
   const jobs = inferences(given, wantedInputs(session, given));
   const { reference, without } = await referenceFor(model, session, options);
   await using _reference = reference;
