@@ -35,11 +35,11 @@ export interface Answer {
   readonly fds: readonly number[];
 }
 
-export interface CallOptions {
-  /** Who pays for the buffers that the call makes. */
+/** Who calls, over one connection. */
+export interface Caller {
+  /** Who pays for the buffers that a call makes. */
   readonly charged: Account;
   readonly endpoint: Endpoint;
-  readonly tag: number;
   /** A process whose memory may be read and written, or 0. */
   readonly pid: number;
   /** Tells whose descriptor of ours, or which other file, `fd` is. Owns it. */
@@ -54,10 +54,7 @@ const PLACEHOLDER = 0x7f000000;
 
 export class Call implements AbortSignalLike {
   readonly tag: number;
-  readonly charged: Account;
-  readonly #endpoint: Endpoint;
-  readonly #pid: number;
-  readonly #identify: (fd: number) => OpenFile;
+  readonly #caller: Caller;
   /** Made on first use: most calls never sleep. */
   #listeners: Set<() => void> | undefined;
   #aborted = false;
@@ -67,12 +64,13 @@ export class Call implements AbortSignalLike {
   #known: Map<number, OpenFile> | undefined;
   placed: Placed[] | undefined;
 
-  constructor({ charged, endpoint, tag, pid, identify }: CallOptions) {
-    this.charged = charged;
-    this.#endpoint = endpoint;
+  constructor(caller: Caller, tag: number) {
+    this.#caller = caller;
     this.tag = tag;
-    this.#pid = pid;
-    this.#identify = identify;
+  }
+
+  get charged(): Account {
+    return this.#caller.charged;
   }
 
   get aborted(): boolean {
@@ -103,9 +101,9 @@ export class Call implements AbortSignalLike {
   /** The reply has gone out. Late users of its memory get EFAULT. */
   finish(): void {
     this.#over = true;
-    for (const file of this.#known?.values() ?? []) file.put();
+    if (this.#known !== undefined) for (const file of this.#known.values()) file.put();
     this.#known = undefined;
-    for (const { file } of this.placed ?? []) file.put();
+    if (this.placed !== undefined) for (const { file } of this.placed) file.put();
     this.placed = undefined;
   }
 
@@ -117,9 +115,9 @@ export class Call implements AbortSignalLike {
         reason: `${bytes} bytes of the caller's memory, at most ${MAX_COPY}`,
       });
     const at = this.#range(pointer, bytes);
-    if (this.#pid === 0) return this.#ask(at, bytes);
+    if (this.#caller.pid === 0) return this.#ask(at, bytes);
     if (bytes <= COPY_BYTES) {
-      const got = readProcess(this.#pid, at, bytes);
+      const got = readProcess(this.#caller.pid, at, bytes);
       if (typeof got !== 'number') return got;
       if (got === errno.EPERM) return this.#ask(at, bytes);
       throw fault(got, at, bytes);
@@ -127,7 +125,7 @@ export class Call implements AbortSignalLike {
     const parts: Uint8Array[] = [];
     for (let done = 0; done < bytes; done += COPY_BYTES) {
       const part = Math.min(COPY_BYTES, bytes - done);
-      const got = readProcess(this.#pid, at + done, part);
+      const got = readProcess(this.#caller.pid, at + done, part);
       if (typeof got === 'number') throw fault(got, at + done, part);
       parts.push(got);
     }
@@ -138,10 +136,10 @@ export class Call implements AbortSignalLike {
   write(pointer: bigint, bytes: Uint8Array): void | Promise<void> {
     if (bytes.length === 0) return undefined;
     const at = this.#range(pointer, bytes.length);
-    if (this.#pid === 0) return this.#tell(at, bytes);
+    if (this.#caller.pid === 0) return this.#tell(at, bytes);
     for (let done = 0; done < bytes.length; done += COPY_BYTES) {
       const part = bytes.subarray(done, done + COPY_BYTES);
-      const code = writeProcess(this.#pid, at + done, part);
+      const code = writeProcess(this.#caller.pid, at + done, part);
       if (code === errno.EPERM) return this.#tell(at + done, bytes.subarray(done));
       if (code !== 0) throw fault(code, at + done, part.length);
     }
@@ -153,14 +151,14 @@ export class Call implements AbortSignalLike {
     const wanted = [...numbers].filter((fd) => fd >= 0 && this.#known?.has(fd) !== true);
     for (let from = 0; from < wanted.length; from += MAX_FDS) {
       const part = Int32Array.from(wanted.slice(from, from + MAX_FDS));
-      this.#endpoint.send({ type: Reply.FDS, tag: this.tag, b: part.length });
-      this.#endpoint.sendRaw(new Uint8Array(part.buffer));
+      this.#caller.endpoint.send({ type: Reply.FDS, tag: this.tag, b: part.length });
+      this.#caller.endpoint.sendRaw(new Uint8Array(part.buffer));
       const { payload, fds } = await this.#answer();
       this.#known ??= new Map();
       let next = 0;
       for (const [i, number] of part.entries()) {
         const fd = payload[i] === FdStatus.HERE ? fds[next++] : undefined;
-        if (fd !== undefined) this.#known.set(number, this.#identify(fd).get());
+        if (fd !== undefined) this.#known.set(number, this.#caller.identify(fd).get());
       }
       for (const fd of fds.slice(next)) close(fd);
     }
@@ -197,7 +195,7 @@ export class Call implements AbortSignalLike {
     const parts: Uint8Array[] = [];
     for (let done = 0; done < bytes; done += MAX_PAYLOAD) {
       const part = Math.min(MAX_PAYLOAD, bytes - done);
-      this.#endpoint.send({ type: Reply.GET, tag: this.tag, a: at + done, b: part });
+      this.#caller.endpoint.send({ type: Reply.GET, tag: this.tag, a: at + done, b: part });
       const { result, payload } = await this.#answerWithoutFds();
       if (result !== 0 || payload.length !== part) throw fault(-result, at + done, part);
       parts.push(payload);
@@ -208,15 +206,15 @@ export class Call implements AbortSignalLike {
   async #tell(at: number, bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length; done += MAX_PAYLOAD) {
       const part = bytes.subarray(done, done + MAX_PAYLOAD);
-      this.#endpoint.send({ type: Reply.PUT, tag: this.tag, a: at + done, b: part.length });
-      this.#endpoint.sendRaw(part);
+      this.#caller.endpoint.send({ type: Reply.PUT, tag: this.tag, a: at + done, b: part.length });
+      this.#caller.endpoint.sendRaw(part);
       const { result } = await this.#answerWithoutFds();
       if (result !== 0) throw fault(-result, at + done, part.length);
     }
   }
 
   async #answer(): Promise<Answer> {
-    if (this.#endpoint.ended) throw new AccelError('EINTR', { reason: 'the caller is gone' });
+    if (this.#caller.endpoint.ended) throw new AccelError('EINTR', { reason: 'the caller is gone' });
     const answer = await new Promise<Answer | undefined>((resolve) => {
       (this.#waiting ??= []).push(resolve);
     });

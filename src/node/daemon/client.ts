@@ -22,7 +22,7 @@ import {
 } from '../wire/messages.js';
 import { close, peerCredentials, readProcess, type Credentials } from '../wire/sockets.js';
 import type { Account } from './account.js';
-import { Call, current } from './call.js';
+import { Call, current, type Caller } from './call.js';
 import type { Service } from './daemon.js';
 import { OpenNode } from './node.js';
 import type { WireObject } from './objects.js';
@@ -40,6 +40,16 @@ const fdCalls = new Map<number, Ioctl>(
     .filter((value) => typeof value === 'object' && 'request' in value)
     .map((def) => [(def as Ioctl).request, def as Ioctl]),
 );
+
+/** The argument of a call that is over, for the next one. Handlers get copies of the fields: nothing of a call that is over looks here. */
+let spare: Uint8Array | undefined;
+
+function takeArgument(bytes: number): Uint8Array {
+  const known = spare;
+  if (known?.length !== bytes) return new Uint8Array(bytes);
+  spare = undefined;
+  return known;
+}
 
 /** Offsets of the descriptor fields of a struct. */
 const markedFields = new WeakMap<object, readonly number[]>();
@@ -118,6 +128,7 @@ export class Connection {
   readonly #account: Account;
   readonly #calls = new Map<number, Call>();
   #client: Client | undefined;
+  #caller: Caller | undefined;
   #details = false;
 
   /** Owns `fd` once it returns. @throws AccelError when the peer is gone already, EMFILE when it has too many */
@@ -218,6 +229,12 @@ export class Connection {
       );
     }
     this.#client = client;
+    this.#caller = {
+      charged: client.account,
+      endpoint: this.#endpoint,
+      pid: client.memoryPid,
+      identify: (fd) => this.#service.objects.identify(fd),
+    };
     client.connections.add(this);
     this.#endpoint.send(
       { type: Reply.WELCOME, tag, object: WIRE_VERSION, a: this.#service.buffers.device, b: client.id },
@@ -237,10 +254,13 @@ export class Connection {
     const request = message.result >>> 0;
     const size = requestSize(request);
     const direction = requestDirection(request);
+    if (this.#calls.has(tag) || this.#calls.size >= MAX_CALLS) throw new Error(`tag ${tag} is under way`);
     // A copy: the reply overwrites the packet that the payload lies in, and a sleeping call keeps its argument. One that is too
     // short stays so, for the core to say what is wrong with it.
-    const argument = direction.write ? payload.slice(0, size) : new Uint8Array(size);
-    const call = this.#begin(client, tag);
+    const argument = direction.write && payload.length < size ? payload.slice() : takeArgument(size);
+    if (!direction.write) argument.fill(0);
+    else argument.set(payload.length === argument.length ? payload : payload.subarray(0, size));
+    const call = new Call(this.#caller!, tag);
     let result: number | Promise<number>;
     let object: WireObject | undefined;
     try {
@@ -248,12 +268,17 @@ export class Connection {
       result = current.run(call, run, object, request, argument, client, call);
     } catch (error) {
       this.#reply(client, call, object, request, argument, error);
+      spare = argument;
       return;
     }
     if (typeof result === 'number') {
       this.#reply(client, call, object, request, argument, result);
+      spare = argument;
       return;
     }
+    this.#calls.set(tag, call);
+    // It may have asked a question, and found nobody there any more.
+    if (this.#endpoint.ended) call.lost();
     const { reactor } = this.#service;
     reactor.begin();
     result.then(
@@ -274,21 +299,8 @@ export class Connection {
     throw new AccelError('ESTALE', { field: 'object', reason: `${id} is no object that this process knows` });
   }
 
-  #begin(client: Client, tag: number): Call {
-    if (this.#calls.has(tag) || this.#calls.size >= MAX_CALLS) throw new Error(`tag ${tag} is under way`);
-    const call = new Call({
-      charged: client.account,
-      endpoint: this.#endpoint,
-      tag,
-      pid: client.memoryPid,
-      identify: (fd) => this.#service.objects.identify(fd),
-    });
-    this.#calls.set(tag, call);
-    return call;
-  }
-
   #finish(call: Call): void {
-    this.#calls.delete(call.tag);
+    if (this.#calls.size > 0) this.#calls.delete(call.tag);
     call.finish();
   }
 

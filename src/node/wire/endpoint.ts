@@ -12,6 +12,7 @@ const packet = new Packet(HEADER + MAX_PAYLOAD);
 
 const { type: TYPE, fds: FDS, tag: TAG, object: OBJECT, result: RESULT, a: A, b: B } = WireHeader.offsets;
 const EMPTY = new Uint8Array(0);
+const NONE: readonly number[] = [];
 
 export interface Header {
   readonly type: number;
@@ -22,7 +23,7 @@ export interface Header {
   readonly b?: number | bigint;
 }
 
-/** A message just received. The payload is valid until the handler sends, awaits or returns: copy what must stay. */
+/** A message just received. It is valid until the handler sends, awaits or returns: copy what must stay. */
 export interface Message {
   readonly type: number;
   readonly tag: number;
@@ -34,6 +35,39 @@ export interface Message {
   /** The handler owns them. */
   readonly fds: readonly number[];
 }
+
+/** The message that lies in the packet: one for all, since messages come by the hundred thousand. */
+class Received implements Message {
+  type = 0;
+  tag = 0;
+  object = 0;
+  result = 0;
+  payload: Uint8Array = EMPTY;
+  fds: readonly number[] = NONE;
+
+  get a(): bigint {
+    return packet.view.getBigUint64(A, true);
+  }
+
+  get b(): bigint {
+    return packet.view.getBigUint64(B, true);
+  }
+
+  /** Looks at the first `bytes` of the packet. */
+  take(bytes: number, fds: readonly number[]): this {
+    const { view } = packet;
+    this.type = view.getUint16(TYPE, true);
+    this.tag = view.getUint32(TAG, true);
+    this.object = view.getUint32(OBJECT, true);
+    this.result = view.getInt32(RESULT, true);
+    // The same place each time: only the length differs.
+    if (this.payload.length !== bytes - HEADER) this.payload = packet.data.subarray(HEADER, bytes);
+    this.fds = fds;
+    return this;
+  }
+}
+
+const received = new Received();
 
 interface Queued {
   readonly bytes: Uint8Array;
@@ -81,7 +115,7 @@ export class Endpoint {
   }
 
   /** Sends `fds` along and closes them, whatever happens. */
-  send(header: Header, payload: Uint8Array = EMPTY, fds: readonly number[] = []): void {
+  send(header: Header, payload: Uint8Array = EMPTY, fds: readonly number[] = NONE): void {
     const { view } = packet;
     view.setUint16(TYPE, header.type, true);
     view.setUint16(FDS, fds.length, true);
@@ -90,14 +124,14 @@ export class Endpoint {
     view.setInt32(RESULT, header.result ?? 0, true);
     setU64(view, A, header.a ?? 0);
     setU64(view, B, header.b ?? 0);
-    packet.data.set(payload, HEADER);
+    if (payload.length > 0) packet.data.set(payload, HEADER);
     this.#transmit(HEADER + payload.length, fds);
   }
 
   /** Sends bytes without a header: the second half of PUT and FDS. */
   sendRaw(payload: Uint8Array): void {
     packet.data.set(payload);
-    this.#transmit(payload.length, []);
+    this.#transmit(payload.length, NONE);
   }
 
   /** The next packet is bytes without a header, for `take`: the second half of PUT and FDS. */
@@ -123,7 +157,7 @@ export class Endpoint {
         this.#keep(bytes, fds);
         return;
       }
-      for (const fd of fds) close(fd);
+      if (fds.length > 0) for (const fd of fds) close(fd);
       // Gone: the reactor will say so too, but not before the caller has done more in vain.
       if (sent === 0) this.end();
     } else if (this.#ended) {
@@ -162,8 +196,8 @@ export class Endpoint {
       if ((events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) !== 0) this.end();
       return;
     }
-    const { view, fds } = packet;
-    packet.fds = [];
+    const { fds } = packet;
+    if (fds.length > 0) packet.fds = [];
     const raw = this.#raw;
     if (raw !== undefined && got > 0 && fds.length === 0) {
       this.#raw = undefined;
@@ -176,16 +210,7 @@ export class Endpoint {
       return;
     }
     try {
-      this.#onMessage({
-        type: view.getUint16(TYPE, true),
-        tag: view.getUint32(TAG, true),
-        object: view.getUint32(OBJECT, true),
-        result: view.getInt32(RESULT, true),
-        a: view.getBigUint64(A, true),
-        b: view.getBigUint64(B, true),
-        payload: packet.data.subarray(HEADER, got),
-        fds,
-      });
+      this.#onMessage(received.take(got, fds));
     } catch {
       this.end();
     }

@@ -104,6 +104,11 @@ export class Reactor {
 
   #run(ready: number): void {
     const events = this.#events;
+    if (ready === 1) {
+      // By far the usual case.
+      this.#handlers.get(events.fd(0))?.run(events.events(0));
+      return;
+    }
     let rest = 0;
     for (let i = 0; i < ready; i++) {
       const handler = this.#handlers.get(events.fd(i));
