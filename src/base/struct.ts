@@ -180,15 +180,22 @@ export function struct<const F extends Record<string, Type<any>>>( // eslint-dis
   if (size !== options.bytes)
     throw new Error(`struct ${name} is ${size} bytes, declared as ${options.bytes}`);
 
+  // Every call of every client comes through here: an offset is not to be looked up by name.
+  const members = entries.map(([field, type]) => ({ field, type, offset: offsets[field] }));
+  const count = members.length;
   const read = (view: DataView, at: number): V => {
     const value = {} as Record<string, unknown>;
-    for (const [field, type] of entries) value[field] = type.read(view, at + offsets[field]);
+    for (let i = 0; i < count; i++) {
+      const { field, type, offset } = members[i]!;
+      value[field] = type.read(view, at + offset);
+    }
     return value as V;
   };
   const write = (view: DataView, at: number, value: Partial<V>): void => {
-    for (const [field, type] of entries) {
+    for (let i = 0; i < count; i++) {
+      const { field, type, offset } = members[i]!;
       const given = value[field];
-      if (given !== undefined) type.write(view, at + offsets[field], given);
+      if (given !== undefined) type.write(view, at + offset, given);
     }
   };
 
