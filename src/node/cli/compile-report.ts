@@ -112,11 +112,12 @@ function runsOf(layers: readonly LayerEstimate[]): { layer: LayerEstimate; last:
 }
 
 function windowText(detail: LayerEstimate['detail']): string {
-  const { kernel, stride, method, size } = detail;
+  const { kernel, stride, method, size, pool } = detail;
   if (size !== undefined) return `over ${size}`;
-  if (kernel === undefined) return '';
+  const behind = pool === undefined ? '' : `, ${pool}`;
+  if (kernel === undefined) return behind.slice(2);
   const step = stride === undefined || stride === '1x1' ? '' : ` /${stride}`;
-  return `${method === undefined ? '' : `${method} `}${kernel}${step}`;
+  return `${method === undefined ? '' : `${method} `}${kernel}${step}${behind}`;
 }
 
 function splitText({ tile, block }: LayerEstimate['detail']): string {

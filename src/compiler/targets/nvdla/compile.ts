@@ -13,6 +13,7 @@ import { lowerAdd } from './residual.js';
 import { rootOf } from './cube.js';
 import { lowerExtreme } from './extremes.js';
 import { isHalf, lowerHalfBinary, lowerHalfSlope } from './half.js';
+import { fuseLayers } from './fuse.js';
 import { emitSegment, type SegmentOutput } from './emit.js';
 import { lowerConcat, lowerGather, lowerSlice, lowerSplit } from './join.js';
 import { Lowering } from './lowering.js';
@@ -176,5 +177,9 @@ function deviceSegment(
     }
   }
   if (onHost.size !== before) return undefined;
-  return () => emitSegment(lowering, outputs);
+  return () => {
+    const kept = [...lowering.inputs.map(({ cube }) => cube), ...outputs.map(({ placed }) => placed.cube)];
+    const layers = fuseLayers(lowering.layers, new Set(kept.map(rootOf)));
+    return emitSegment(lowering, layers, outputs);
+  };
 }

@@ -27,7 +27,7 @@ import type {
   ConvLayer,
   Layer,
   NormLayer,
-  PoolLayer,
+  PoolPart,
   SdpLayer,
   SdpPart,
   SdpStage,
@@ -59,15 +59,12 @@ export function operationsOf(layer: Layer, atom: number, addresses: Addresses): 
   switch (layer.kind) {
     case 'conv': {
       const flying = onTheFly(layer.output, atom / layer.output.cube.elementBytes, atom);
-      return [
-        convolution(layer, flying, addresses),
-        sdp(layer, flying, addresses.window(layer.output), addresses),
-      ];
+      return [convolution(layer, flying, addresses), ...fromSdp(layer, flying, atom, addresses)];
     }
     case 'sdp':
-      return [sdp(layer, addresses.window(layer.input), addresses.window(layer.output), addresses)];
+      return fromSdp(layer, addresses.window(layer.input), atom, addresses);
     case 'pool':
-      return [pooling(layer, addresses)];
+      return [pooling(layer, precisionOf(layer), addresses.window(layer.input), layer.output, addresses)];
     case 'norm':
       return [normalization(layer, addresses)];
   }
@@ -86,6 +83,22 @@ const nothing: CubeDesc = {
   surf_stride: 0,
   plane_stride: 0,
 };
+
+/** SDP, and PDP where it takes the result. */
+function fromSdp(
+  layer: ConvLayer | SdpLayer,
+  source: CubeDesc,
+  atom: number,
+  addresses: Addresses,
+): Operation[] {
+  const { output, pool } = layer;
+  if (pool === undefined) return [sdp(layer, source, addresses.window(output), addresses)];
+  const flying = onTheFly(output, atom / output.cube.elementBytes, atom);
+  return [
+    sdp(layer, source, flying, addresses),
+    pooling(pool, precisionOf(layer), flying, pool.output, addresses),
+  ];
+}
 
 /** The cube between two units. It has packed strides: the driver checks those of 1 x 1 cubes. */
 function onTheFly({ channels, height, width }: Window, perAtom: number, atom: number): CubeDesc {
@@ -227,11 +240,16 @@ function sdp(
   return { type: OpType.SDP, operation, surfaces };
 }
 
-function pooling(layer: PoolLayer, addresses: Addresses): Operation {
-  const { input, output, kernel, stride, pads } = layer;
+function pooling(
+  { method, kernel, stride, pads }: PoolPart,
+  precision: number,
+  source: CubeDesc,
+  output: Window,
+  addresses: Addresses,
+): Operation {
   const operation = PdpOpDesc.bytes({
     split_num: 1,
-    pool_mode: layer.method === 'max' ? PoolMode.MAX : PoolMode.MIN,
+    pool_mode: method === 'max' ? PoolMode.MAX : PoolMode.MIN,
     pool_width: kernel.width - 1,
     pool_height: kernel.height - 1,
     stride_x: stride.x,
@@ -240,10 +258,10 @@ function pooling(layer: PoolLayer, addresses: Addresses): Operation {
     pad_right: pads.right,
     pad_top: pads.top,
     pad_bottom: pads.bottom,
-    precision: precisionOf(layer),
+    precision,
   });
   const surfaces = PairSurfaceDesc.bytes({
-    src_data: addresses.window(input),
+    src_data: source,
     dst_data: addresses.window(output),
   });
   return { type: OpType.PDP, operation, surfaces };

@@ -32,8 +32,12 @@ export interface SegmentOutput {
   readonly placed: PlacedValue;
 }
 
-export function emitSegment(lowering: Lowering, outputs: readonly SegmentOutput[]): NvdlaSegment {
-  const { config, layers, inputs } = lowering;
+export function emitSegment(
+  lowering: Lowering,
+  layers: readonly Layer[],
+  outputs: readonly SegmentOutput[],
+): NvdlaSegment {
+  const { config, inputs } = lowering;
   const { atom } = config;
   const layoutOf = (cube: Cube, strides = { c: 0, y: 0, x: 0 }): ReturnType<typeof packedLayout> => {
     const { lineStride, surfStride } = packedLayout(rootOf(cube), atom, strides);

@@ -1,7 +1,7 @@
 // Which earlier layers a layer has to wait for: those that write what it reads, read what it writes, or write where it writes.
 // Not events: dependencies.ts makes those. Cubes that share memory in turn are as much a reason as data is.
 import { type Cube, inRoot, rootOf, type Window } from './cube.js';
-import { type Layer, operandsOf, sourcesOf } from './layers.js';
+import { type Layer, operandsOf, resultOf, sourcesOf } from './layers.js';
 
 /** Where a cube with memory of its own lies. */
 export interface Place {
@@ -53,7 +53,7 @@ export function waitsOf(
   const accesses = layers.map((layer): Accesses => ({
     sources: sourcesOf(layer).map(region),
     operands: operandsOf(layer).map(region),
-    output: region(layer.output),
+    output: region(resultOf(layer)),
   }));
   return accesses.map((own, index) => {
     const start: number[] = [];

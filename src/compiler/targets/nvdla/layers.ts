@@ -59,11 +59,30 @@ interface LayerBase {
   readonly hardwareMacs: number;
 }
 
+/** A maximum or minimum over windows. */
+export interface PoolPart {
+  readonly method: 'max' | 'min';
+  readonly kernel: { readonly height: number; readonly width: number };
+  readonly stride: { readonly y: number; readonly x: number };
+  readonly pads: {
+    readonly top: number;
+    readonly bottom: number;
+    readonly left: number;
+    readonly right: number;
+  };
+}
+
+/** SDP, and what may be behind it: PDP takes its result on the fly and writes `output`; nothing of SDP's own is in memory then. */
+interface Piped {
+  readonly sdp: SdpPart;
+  readonly pool?: PoolPart & { readonly output: Window };
+}
+
 /**
  * A convolution whose result goes through SDP on the fly. With a `pair` it reads two windows of one surface each as the two surfaces
  * of one cube: whichever lies lower in memory first. Both cubes are then in one buffer.
  */
-export interface ConvLayer extends LayerBase {
+export interface ConvLayer extends LayerBase, Piped {
   readonly kind: 'conv';
   readonly kernel: { readonly height: number; readonly width: number };
   readonly stride: { readonly y: number; readonly x: number };
@@ -79,27 +98,16 @@ export interface ConvLayer extends LayerBase {
   readonly weights: ConstantBlob;
   readonly pair?: { readonly input: Window; readonly weights: ConstantBlob };
   readonly banks: BankPlan;
-  readonly sdp: SdpPart;
 }
 
 /** SDP from memory to memory. */
-export interface SdpLayer extends LayerBase {
+export interface SdpLayer extends LayerBase, Piped {
   readonly kind: 'sdp';
-  readonly sdp: SdpPart;
 }
 
 /** PDP from memory to memory. */
-export interface PoolLayer extends LayerBase {
+export interface PoolLayer extends LayerBase, PoolPart {
   readonly kind: 'pool';
-  readonly method: 'max' | 'min';
-  readonly kernel: { readonly height: number; readonly width: number };
-  readonly stride: { readonly y: number; readonly x: number };
-  readonly pads: {
-    readonly top: number;
-    readonly bottom: number;
-    readonly left: number;
-    readonly right: number;
-  };
 }
 
 /** CDP from memory to memory: u = (x - offset) times the table at the sum of squares of `size` neighbours. */
@@ -122,6 +130,16 @@ export function sdpOf(layer: Layer): SdpPart | undefined {
 export function stagesOf(layer: Layer): SdpStage[] {
   const sdp = sdpOf(layer);
   return [sdp?.x1, sdp?.x2, sdp?.y].filter((stage) => stage !== undefined);
+}
+
+/** The pool behind SDP, where a layer has one. */
+export function poolOf(layer: Layer): Piped['pool'] {
+  return layer.kind === 'conv' || layer.kind === 'sdp' ? layer.pool : undefined;
+}
+
+/** What a layer leaves in memory. */
+export function resultOf(layer: Layer): Window {
+  return poolOf(layer)?.output ?? layer.output;
 }
 
 /** Windows that the first unit of a layer reads. */

@@ -1,7 +1,7 @@
 // Places the intermediate cubes of a segment in one buffer: cubes that are not alive at the same time share memory.
 // Not for inputs and outputs (they have buffers of their own) nor for constants.
 import { type Cube, rootOf } from './cube.js';
-import { type Layer, readsOf } from './layers.js';
+import { type Layer, readsOf, resultOf } from './layers.js';
 import { align } from './limits.js';
 
 /** First layer that writes a cube and last that uses it. */
@@ -25,7 +25,7 @@ export function livesOf(layers: readonly Layer[]): Map<Cube, Life> {
   layers.forEach((layer, at) => {
     const inputs = readsOf(layer).map(({ cube }) => rootOf(cube));
     for (const cube of inputs) use(cube, at);
-    const output = rootOf(layer.output.cube);
+    const output = rootOf(resultOf(layer).cube);
     const ready = Math.max(0, ...inputs.map((cube) => (written.get(cube) ?? -1) + 1));
     if (!lives.has(output)) use(output, layer.kind === 'conv' ? at : Math.min(at, ready));
     use(output, at);

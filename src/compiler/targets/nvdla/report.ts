@@ -15,7 +15,7 @@ import { precisionConfig } from './cbuf.js';
 import { shortest } from './dependencies.js';
 import type { Waits } from './hazards.js';
 import type { Cube, Window } from './cube.js';
-import { type Layer, sdpOf, type SdpStage, stagesOf } from './layers.js';
+import { type Layer, poolOf, type PoolPart, resultOf, sdpOf, type SdpStage, stagesOf } from './layers.js';
 
 export function reportLayers(
   layers: readonly Layer[],
@@ -25,7 +25,8 @@ export function reportLayers(
   const splits = splitsOf(layers);
   const reports: LayerReport[] = [];
   for (const [index, layer] of layers.entries()) {
-    const { nodes, input, output, macs, hardwareMacs } = layer;
+    const { nodes, input, macs, hardwareMacs } = layer;
+    const output = resultOf(layer);
     reports.push({
       index,
       unit: unitOf(layer),
@@ -44,8 +45,9 @@ export function reportLayers(
   return reports;
 }
 
-function unitOf({ kind }: Layer): string {
-  return kind === 'conv' ? 'CONV+SDP' : kind === 'sdp' ? 'SDP' : kind === 'pool' ? 'PDP' : 'CDP';
+function unitOf(layer: Layer): string {
+  const own = { conv: 'CONV+SDP', sdp: 'SDP', pool: 'PDP', norm: 'CDP' }[layer.kind];
+  return poolOf(layer) === undefined ? own : `${own}+PDP`;
 }
 
 function detailOf(layer: Layer, config: NvdlaConfig): LayerReport['detail'] {
@@ -60,6 +62,7 @@ function detailOf(layer: Layer, config: NvdlaConfig): LayerReport['detail'] {
         weightBanks: banks.weightBank,
         weights: banks.weights,
         kernelGroups: Math.ceil(output.channels / atomicK),
+        ...pooled(layer.pool),
       };
     }
     case 'pool':
@@ -72,9 +75,15 @@ function detailOf(layer: Layer, config: NvdlaConfig): LayerReport['detail'] {
       return { size: layer.size };
     case 'sdp': {
       const { table } = layer.sdp;
-      return table === undefined ? {} : { table: table.name };
+      return { ...(table === undefined ? {} : { table: table.name }), ...pooled(layer.pool) };
     }
   }
+}
+
+function pooled(pool: PoolPart | undefined): LayerReport['detail'] {
+  if (pool === undefined) return {};
+  const { method, kernel, stride } = pool;
+  return { pool: `${method} ${kernel.height}x${kernel.width} /${stride.y}x${stride.x}` };
 }
 
 function constantBytesOf(layer: Layer): number {
@@ -91,12 +100,12 @@ function constantBytesOf(layer: Layer): number {
 function splitsOf(layers: readonly Layer[]): Record<string, string>[] {
   const results = new Map<Cube, Layer[]>();
   for (const layer of layers) {
-    const { cube } = layer.output;
+    const { cube } = resultOf(layer);
     results.set(cube, [...(results.get(cube) ?? []), layer]);
   }
-  const block = ({ output }: Layer): number => output.channel;
+  const block = (layer: Layer): number => resultOf(layer).channel;
   return layers.map((layer) => {
-    const own = results.get(layer.output.cube)!.filter(({ kind }) => kind === layer.kind);
+    const own = results.get(resultOf(layer).cube)!.filter(({ kind }) => kind === layer.kind);
     const blocks = [...new Set(own.map(block))];
     const tiles = own.filter((other) => block(other) === block(layer));
     const place = (index: number, count: number): string => `${index + 1}/${count}`;
@@ -137,7 +146,9 @@ function costOf(layer: Layer, config: NvdlaConfig): LayerCost {
   }
   if (layer.kind === 'pool') compute.push(pdpCycles(config, elementsOf(input)));
   if (layer.kind === 'norm') compute.push(cdpCycles(config, elementsOf(input)));
-  const write = cubeBytes(config, extentOf(output), output.cube.elementBytes);
+  if (poolOf(layer) !== undefined) compute.push(pdpCycles(config, elementsOf(output)));
+  const result = resultOf(layer);
+  const write = cubeBytes(config, extentOf(result), result.cube.elementBytes);
   // Everything lies behind the first port.
   return {
     compute: Math.max(...compute),
