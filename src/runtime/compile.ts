@@ -175,7 +175,7 @@ function carried(
 
 /** Whether there is arithmetic in floats that integers could do: a device of integers then has nothing to run. */
 function isFloat(graph: Graph): boolean {
-  const products = new Set<string>(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+  const products = new Set<string>(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'RNN']);
   return (
     !isQuantised(graph) &&
     graph.nodes.some((node) => products.has(node.op) && node.inputs[1]?.data !== undefined)

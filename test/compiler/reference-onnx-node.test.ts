@@ -14,7 +14,6 @@ const archive = 'models/onnx-node/onnx-v1.19.0-node-all.tar.gz';
 
 /** Cases that are refused by name, and what the refusal must say. */
 const refused: readonly (readonly [RegExp, RegExp])[] = [
-  [/^test_(gru|lstm|simple_rnn|rnn)_/, /does not compute this operator/],
   [/_training_mode|^test_training_dropout/, /training mode is not supported/],
   [/^test_resize_.*antialias/, /antialias is not supported/],
   [/^test_resize_tf_crop_and_resize/, /tf_crop_and_resize is not supported/],

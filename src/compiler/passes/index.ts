@@ -8,6 +8,7 @@ import { constantFolding, deadCode, identityRemoval } from './cleanup.js';
 import { transposePropagation } from './layout.js';
 import { type Pass, untilStable, verify } from './pass.js';
 import { qdqToInteger } from './qdq.js';
+import { recurrentSteps } from './recurrent.js';
 import { channelShuffle } from './shuffle.js';
 
 export { activationFusion, affineFolding, constantFolding, deadCode, gemmBias, gemmForm, identityRemoval };
@@ -17,6 +18,7 @@ export {
   padIntoConv,
   qdqToInteger,
   qlinear,
+  recurrentSteps,
   reshapes,
   sums,
   transposePropagation,
@@ -29,6 +31,7 @@ export type { Pass };
 export const defaultPasses: readonly Pass[] = [
   untilStable('float', [
     constantFolding({ keepDequantized: true }),
+    recurrentSteps,
     identityRemoval,
     sums,
     qlinear,

@@ -54,6 +54,8 @@ export function macsOf(node: Node): number {
       return count(out) * (node.attributes.transA ? x[0]! : x[1]!);
     case 'MatMul':
       return count(out) * x.at(-1)!;
+    case 'RNN':
+      return count(out) * (x.at(-1)! + node.attributes.hidden_size);
     default:
       return 0;
   }

@@ -9,6 +9,7 @@ import { dequantizeLinear, dynamicQuantizeLinear, quantizeLinear } from './linea
 import * as movement from './movement.js';
 import * as along from './normalize.js';
 import { average, globalWindow, maximum, norm, pool } from './pooling.js';
+import { recurrent } from './recurrent.js';
 import { allocate, broadcastIndex, cast, doubles, type Tensor } from './tensor.js';
 import { weightsOf } from './weights.js';
 
@@ -215,6 +216,9 @@ const kernels: { [Op in OperatorName]?: Kernel<Op> } = {
   DepthToSpace: (node, [x]) => movement.depthToSpace(node, x!),
   SpaceToDepth: (node, [x]) => movement.spaceToDepth(node, x!),
   Trilu: (node, [x]) => movement.trilu(node, x!),
+  RNN: recurrent,
+  GRU: recurrent,
+  LSTM: recurrent,
 };
 
 function find(

@@ -1,16 +1,18 @@
 // The GNA target: which layers a node becomes, and the segments of parts of a graph.
 // Not a quantiser: scales are in scale.ts; a float graph needs the ranges of its values.
 import { type GnaGeneration, gnaConfigs } from '../../../hw/gna/index.js';
-import { CompileError, type Graph, type Node } from '../../ir/index.js';
+import { CompileError, type Graph, type Node, nodeError } from '../../ir/index.js';
 import type { ValueRanges } from '../../quantize/index.js';
 import { compileParts, type OnHost, outputsOf, type Part, refusal } from '../parts.js';
 import type { CompiledProgram, GnaSegment } from '../program.js';
+import { lowerConcat } from './concat.js';
 import { lowerActivation, lowerConstant } from './elementwise.js';
 import { emitSegment, type SegmentOutput } from './emit.js';
 import { lowerSum, lowerTensorProduct } from './join.js';
 import { lowerAverage, lowerConv, lowerProduct } from './linear.js';
 import { Lowering } from './lowering.js';
 import { lowerMaxPool } from './pooling.js';
+import { lowerRecurrent } from './recurrent.js';
 import { sameScale } from './scale.js';
 import { lowerGather, lowerReshape, lowerSlice, lowerSplit, lowerTranspose } from './structure.js';
 
@@ -70,6 +72,17 @@ function lowerNode(lowering: Lowering, node: Node): void {
       return lowerSplit(lowering, node);
     case 'Gather':
       return lowerGather(lowering, node);
+    case 'Concat':
+      return lowerConcat(lowering, node);
+    case 'RNN':
+      return lowerRecurrent(lowering, node);
+    case 'LSTM':
+    case 'GRU':
+      throw nodeError(
+        node,
+        'EOPNOTSUPP',
+        'it is not one that can be written out as simpler operators: unusual activations, layout, clip or peepholes, lengths of its own, or more than 64 steps',
+      );
     default:
       throw new CompileError('EOPNOTSUPP', { rule: 'the target has no such operator' });
   }
