@@ -98,7 +98,13 @@ export function lowerTensorProduct(lowering: Lowering, node: NodeOf<'Mul'>): voi
 
 function operandsOf(lowering: Lowering, node: Node): [View, View] {
   const [a, b] = [inputOf(node, 0), inputOf(node, 1)];
-  const shape = shapeOf(node.outputs[0]!);
+  const out = node.outputs[0]!;
+  const fromHost = [a, b].every((value) => lowering.valueOf(node, value).kind === 'pending');
+  const toHost = !lowering.uses.consumers(out).some((user) => lowering.nodes.has(user));
+  // Between two operators of the host 16 bits would only take precision away.
+  if (out.quantization === undefined && fromHost && toHost)
+    throw nodeError(node, 'EOPNOTSUPP', 'its operands come from the host and its result goes back there');
+  const shape = shapeOf(out);
   if (!sameShape(shapeOf(a), shape) || !sameShape(shapeOf(b), shape))
     throw nodeError(
       node,
