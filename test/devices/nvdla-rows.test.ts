@@ -57,6 +57,7 @@ function command(pdp = 0): Int32Array {
     ...{ input: 0, precision: 0, nanToZero: 0, inputAtom: ATOM },
     ...{ atomicC: 64, atomicK: 32, atom: ATOM, cvt: 0, cvtOffset: 0, cvtScale: 1, cvtTruncate: 0 },
     ...{ mean: 0, mean0: 0, mean1: 0, mean2: 0, mean3: 0, winograd: 0, praTruncate: 0 },
+    ...{ rowsAddress: 0, rowsFrom: 0, rowsKept: 0, weightKeep: 0 },
     ...{ clipTruncate: 0, outWidth: SIZE, outHeight: SIZE },
   };
   const writer = new CommandWriter(512);

@@ -28,8 +28,16 @@ export interface Stream {
 const elementBytes = (precision: number): 1 | 2 => (precision === 0 ? 1 : 2);
 const blocks = (count: number, size: number): number => Math.ceil(count / size);
 
-/** Reads and writes of the units of one operation, at their consumer groups. */
-export function streamsOf(config: NvdlaConfig, units: Units, used: readonly Unit[]): Stream[] {
+/**
+ * Reads and writes of the units of one operation, at their consumer groups.
+ * @param skipped what of the operands of a convolution was in the buffer already
+ */
+export function streamsOf(
+  config: NvdlaConfig,
+  units: Units,
+  used: readonly Unit[],
+  skipped: { readonly data: boolean; readonly weights: boolean },
+): Stream[] {
   const names = new Set(used.map(({ name }) => name));
   const { CDMA, SDP, SDP_RDMA, PDP, PDP_RDMA, CDP, CDP_RDMA, RBK } = units;
   const port = (ramType: number): 0 | 1 => (ramType === 0 && config.cvsram ? 1 : 0);
@@ -53,7 +61,7 @@ export function streamsOf(config: NvdlaConfig, units: Units, used: readonly Unit
         unit: 'CDMA',
         port: port(CDMA.get('D_DAIN_RAM_TYPE', 'DATAIN_RAM_TYPE')),
         access: 'read',
-        bytes: data,
+        bytes: skipped.data ? 0 : data,
         stall: 'D_PERF_DAT_READ_STALL',
         latency: 'D_PERF_DAT_READ_LATENCY',
       },
@@ -61,7 +69,7 @@ export function streamsOf(config: NvdlaConfig, units: Units, used: readonly Unit
         unit: 'CDMA',
         port: port(CDMA.get('D_WEIGHT_RAM_TYPE', 'WEIGHT_RAM_TYPE')),
         access: 'read',
-        bytes: CDMA.word(CDMA.table.D_WEIGHT_BYTES) + masks,
+        bytes: skipped.weights ? 0 : CDMA.word(CDMA.table.D_WEIGHT_BYTES) + masks,
         stall: 'D_PERF_WT_READ_STALL',
         latency: 'D_PERF_WT_READ_LATENCY',
       },

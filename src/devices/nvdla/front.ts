@@ -20,6 +20,7 @@ import { WINOGRAD_STEP } from './engine/conv-params.js';
 import { BAND_BYTES } from './engine/index.js';
 import { Glb } from './glb.js';
 import { LutTables } from './lut.js';
+import { ConvBuffer } from './plan/conv-buffer.js';
 import { KeptCommands } from './plan/kept.js';
 import { planCdp } from './plan/cdp.js';
 import { planConv, text } from './plan/conv.js';
@@ -32,7 +33,7 @@ import { Unit, type UnitHandler } from './unit.js';
 /** Registers inside the grouped units that read as zero: nobody counts NaNs or hits of tables here. */
 const counter = /^(D_PERF_(LUT|OUT)|D_(NAN|INF)_|D_STATUS_(NAN|INF)_|D_OUT_SATURATION$)/;
 /** Registers that are kept and change nothing: arbitration, spare bits, timing of fetches. */
-const kept = /^(CFG_(RD|WR)_WEIGHT|CFG_OUTSTANDING|S_ARBITER|D_CYA|D_FETCH_GRAIN|D_RELEASE|D_RESERVED)/;
+const kept = /^(CFG_(RD|WR)_WEIGHT|CFG_OUTSTANDING|S_ARBITER|D_CYA|D_FETCH_GRAIN|D_RESERVED)/;
 /**
  * Cycles that a register access takes, in the one place where it matters: after reset the convolution buffer is cleared, an
  * entry per cycle, and a guest that looks at once sees that it is not done (findings.md).
@@ -68,6 +69,7 @@ export class NvdlaDevice implements VirtualDevice {
   readonly #engines: Readonly<Partial<Record<EngineName, EngineHandle>>>;
   readonly #writer: CommandWriter;
   readonly #kept = new KeptCommands();
+  readonly #convBuffer: ConvBuffer;
   /** Register accesses since reset. */
   #accesses = 0;
   readonly #complained = new Set<number>();
@@ -83,6 +85,7 @@ export class NvdlaDevice implements VirtualDevice {
       sdp: new LutTables(port.memory, map.units.SDP),
       cdp: new LutTables(port.memory, map.units.CDP),
     };
+    this.#convBuffer = new ConvBuffer(port.memory);
     this.#bdma = new Bdma({
       unit: () => this.#units.BDMA,
       submit: (write, done) => this.#submit('bdma', undefined, write, done),
@@ -149,6 +152,7 @@ export class NvdlaDevice implements VirtualDevice {
     for (const engine of Object.values(this.#engines)) engine.abort();
     for (const plan of this.#plans) plan.release();
     this.#plans.clear();
+    this.#convBuffer.reset();
     for (const [unit] of this.#bases) unit.reset();
     this.#luts.sdp.reset();
     this.#luts.cdp.reset();
@@ -291,18 +295,22 @@ export class NvdlaDevice implements VirtualDevice {
     write: (plan: Plan) => void,
     done: EngineDone,
   ): void {
-    const plan = new Plan(this.#port, this.config, this.#units, this.#luts, this.#writer);
+    const plan = new Plan(this.#port, this.config, this.#units, this.#luts, this.#writer, this.#convBuffer);
+    // What the convolution buffer holds is not in the registers.
+    const known = units !== undefined && !(engine === 'conv' && this.#convBuffer.involved(this.#units));
     let command: Int32Array | undefined;
     try {
-      command = units === undefined ? undefined : this.#kept.find(units, plan);
+      command = known ? this.#kept.find(units, plan) : undefined;
       if (command === undefined) {
         write(plan);
         command = this.#writer.take();
-        if (units !== undefined) this.#kept.keep(units, plan, command);
+        if (known) this.#kept.keep(units, plan, command);
       }
+      if (engine === 'conv') this.#convBuffer.settle(plan, this.#units);
     } catch (error) {
       this.#writer.take();
       plan.release();
+      this.#convBuffer.abandon();
       if (error instanceof Refused)
         this.#port.guestError(`${error.message}: the operation does not complete`);
       else if (error instanceof AccelError) this.#port.guestError(error.message);
@@ -343,7 +351,7 @@ export class NvdlaDevice implements VirtualDevice {
     );
     if (counting.length === 0 && this.onOperation === undefined) return;
     const { config } = this;
-    const streams = streamsOf(config, this.#units, units);
+    const streams = streamsOf(config, this.#units, units, this.#convBuffer.skipped);
     for (const stream of streams) {
       const unit = counting.find(({ name }) => name === stream.unit);
       unit?.set(stream.stall, stallCycles(config, stream));

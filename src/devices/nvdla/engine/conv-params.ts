@@ -53,6 +53,15 @@ export const convLayout = {
   padTop: 'i',
   /** What a position outside the cube holds, after conversion; for int8 the low byte counts. */
   padValue: 'i',
+  /**
+   * Rows of the convolution buffer that the input is brought to, or is in already (engine/conv-rows.ts); 0: none, lines are
+   * taken from memory. The first `rowsKept` lines are a former layer's: copied from `rowsFrom`, or there when it is 0.
+   */
+  rowsAddress: 'u',
+  rowsFrom: 'u',
+  rowsKept: 'i',
+  /** Where the kernels stay for the next layer; 0: nowhere. */
+  weightKeep: 'u',
   /** Packed as in fact sheet section 3.3, uncompressed; compressed ones are expanded to here first. */
   weightAddress: 'u',
   weightBytes: 'i',

@@ -5,6 +5,7 @@ import { HalfSums } from './conv-half.js';
 import { CONVERTER_BYTES, ConvInput } from './conv-input.js';
 import type { ConvKernels } from './conv-kernels.js';
 import { checkConv, precision, type ConvParams, type ConvScratch } from './conv-params.js';
+import { sourceOf } from './conv-rows.js';
 import { WinogradLayer } from './winograd.js';
 
 /** Scratch that lets nearly every layer keep all its kernels packed. Less works as long as one block fits. */
@@ -102,7 +103,13 @@ export class ConvLayer {
       return address;
     };
 
-    this.#inputs = new ConvInput(kernels, params, take(CONVERTER_BYTES), this.#everyX, this.#everyY);
+    this.#inputs = new ConvInput(
+      kernels,
+      sourceOf(params),
+      take(CONVERTER_BYTES),
+      this.#everyX,
+      this.#everyY,
+    );
 
     // Packed panels: every kernel row is one run when the channels are few, else runs are made of 8 channels each.
     const rounds = kernelHeight * kernelWidth;

@@ -20,6 +20,7 @@ import {
 import type { ConvKernels } from './conv-kernels.js';
 import { CONV_SCRATCH, expandWeights, prepareConv } from './conv.js';
 import { convLayout } from './conv-params.js';
+import { fillBuffer } from './conv-rows.js';
 import type { ProcessorKernels } from './kernels.js';
 import { LUT_BYTES } from './lut.js';
 import { copy, reshape } from './move.js';
@@ -87,6 +88,7 @@ export function engine(context: EngineContext): Engine {
     let layer;
     try {
       expandWeights(convKernels, params);
+      fillBuffer(convKernels as ConvKernels & ProcessorKernels, params, convScratch);
       layer = prepareConv(convKernels, params, convScratch);
     } catch (error) {
       if (!(error instanceof AccelError)) throw error;

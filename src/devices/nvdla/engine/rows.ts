@@ -15,6 +15,8 @@ const at = {
   kernelChannels: field('kernelChannels'),
   outWidth: field('outWidth'),
   winograd: field('winograd'),
+  rowsAddress: field('rowsAddress'),
+  weightKeep: field('weightKeep'),
   own: 2 + names.length,
   first: 3 + names.length,
   end: 4 + names.length,
@@ -28,6 +30,8 @@ export const parallel: Parallel = {
     if (engine !== 'conv' || command[0] !== operation.convolution) return undefined;
     // A pooling window spans bands; a buffer of its own holds one row.
     if (command[at.pdp] !== 0 || command[at.own] !== 0) return undefined;
+    // Lines and kernels that stay are written once.
+    if (command[at.rowsAddress] !== 0 || command[at.weightKeep] !== 0) return undefined;
     const word = (index: number): number => command[index]!;
     const step = word(at.winograd) === 0 ? 1 : WINOGRAD_STEP;
     const rows = word(at.end) - word(at.first);

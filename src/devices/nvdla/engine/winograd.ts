@@ -3,6 +3,7 @@
 import { AccelError } from '../../../base/errors.js';
 import { CONVERTER_BYTES, ConvInput } from './conv-input.js';
 import type { ConvKernels } from './conv-kernels.js';
+import { sourceOf } from './conv-rows.js';
 import {
   checkConv,
   precision,
@@ -69,8 +70,7 @@ export class WinogradLayer {
       at = align16(at + bytes);
       return address;
     };
-    const whole = { ...params, channels: this.#pixelChannels };
-    this.#inputs = new ConvInput(kernels, whole, take(CONVERTER_BYTES), strideX, strideY);
+    this.#inputs = new ConvInput(kernels, sourceOf(params), take(CONVERTER_BYTES), strideX, strideY);
     this.#work = take(half ? Math.max(256, kernels.convWinogradWork()) : 256);
 
     // Two rows of tiles, 16 positions each; fp16 is there a second time, decoded, with 4 bytes each.

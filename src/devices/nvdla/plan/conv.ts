@@ -1,5 +1,5 @@
 // Reads the convolution pipe's registers (CDMA, CSC, CMAC, CACC) into one layer. Fact sheet sections 1.5, 2.1, 2.2, 3.
-// Not the numerics: engine/conv.ts. Not a fetch: the convolution buffer's contents are not kept between layers.
+// Not the numerics: engine/conv.ts. Not what the convolution buffer keeps between layers: conv-buffer.ts.
 import { checkConv, convLayout, winogradChannels, type ConvParams } from '../engine/conv-params.js';
 import { pixelLayout } from '../engine/pixels.js';
 import { address, Refused, type Plan } from './plan.js';
@@ -28,9 +28,14 @@ export function planConv(plan: Plan): ConvShape {
   if (read.winograd !== 0) checkExtended(plan, read);
   // Compressed weights have their bytes only once they are expanded.
   if (plan.units.CDMA.get('D_WEIGHT_FORMAT', 'WEIGHT_FORMAT') === 0) checkConv(read);
-  const params = { ...read, ...mapWeights(plan, read) };
+  const buffer = plan.convBuffer.plan(plan, read);
+  const { skipped } = plan.convBuffer;
+  const params = { ...read, ...(skipped.weights ? {} : mapWeights(plan, read)), ...buffer };
+  // Compressed ones are expanded to where they stay.
+  if (params.weightKeep !== 0 && params.weightBits !== 0) params.weightAddress = params.weightKeep;
   checkConv(params);
-  plan.writer.block(convLayout, { ...params, ...mapInput(plan, params) });
+  // What CDMA fetches is `read`; what CSC sees may begin with a former layer's lines.
+  plan.writer.block(convLayout, { ...params, ...(skipped.data ? {} : mapInput(plan, read)) });
   return { ...shape, batches: params.batches, winograd: params.winograd !== 0 };
 }
 
@@ -48,9 +53,6 @@ function checkModes(plan: Plan): void {
   if (mode !== 0 && !plan.config.winograd) throw new Refused(`CDMA: ${plan.config.name} has no Winograd`);
   if (mode !== 0 && CDMA.get('D_DATAIN_FORMAT', 'DATAIN_FORMAT') !== 0)
     throw new Refused('CDMA: Winograd is for feature cubes');
-  if (CDMA.get('D_MISC_CFG', 'DATA_REUSE') !== 0 || CDMA.get('D_MISC_CFG', 'WEIGHT_REUSE') !== 0) {
-    throw new Refused('CDMA: operands left in the buffer by an earlier layer are not modelled');
-  }
   const compressed = CDMA.get('D_WEIGHT_FORMAT', 'WEIGHT_FORMAT');
   if (compressed !== 0 && !plan.config.weightCompression)
     throw new Refused(`CDMA: ${plan.config.name} has no weight decompression`);
@@ -126,6 +128,10 @@ function readParams(plan: Plan, out: OutputShape): ConvParams {
     dilationX: CSC.get('D_DILATION_EXT', 'X_DILATION_EXT') + 1,
     dilationY: CSC.get('D_DILATION_EXT', 'Y_DILATION_EXT') + 1,
     ...edges(plan, winograd),
+    rowsAddress: 0,
+    rowsFrom: 0,
+    rowsKept: 0,
+    weightKeep: 0,
     weightAddress: 0,
     weightBytes: CDMA.word(CDMA.table.D_WEIGHT_BYTES),
     weightBits: 0,

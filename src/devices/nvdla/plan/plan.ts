@@ -6,6 +6,7 @@ import type { smallUnits } from '../../../hw/nvdla/registers.gen.js';
 import { CommandWriter, type Cube } from '../engine/command.js';
 import type { LutTables } from '../lut.js';
 import type { Unit } from '../unit.js';
+import type { ConvBuffer } from './conv-buffer.js';
 
 type Tables = typeof smallUnits;
 /** The units a plan reads, at their consumer groups. */
@@ -38,18 +39,27 @@ export class Plan {
   readonly units: Units;
   readonly luts: Luts;
   readonly writer: CommandWriter;
+  readonly convBuffer: ConvBuffer;
   readonly #port: DevicePort;
   readonly #spans: DmaSpan[] = [];
   readonly #buffers: number[] = [];
   /** In the order they were made. */
   readonly requests: MapRequest[] = [];
 
-  constructor(port: DevicePort, config: NvdlaConfig, units: Units, luts: Luts, writer: CommandWriter) {
+  constructor(
+    port: DevicePort,
+    config: NvdlaConfig,
+    units: Units,
+    luts: Luts,
+    writer: CommandWriter,
+    convBuffer: ConvBuffer,
+  ) {
     this.#port = port;
     this.config = config;
     this.units = units;
     this.luts = luts;
     this.writer = writer;
+    this.convBuffer = convBuffer;
   }
 
   /**
@@ -85,6 +95,11 @@ export class Plan {
     const address = this.#port.memory.allocate(bytes);
     this.#buffers.push(address);
     return address;
+  }
+
+  /** Memory of the device's own that this operation is the last to use. */
+  adopt(address: number): void {
+    this.#buffers.push(address);
   }
 
   /** Memory of the device's own is in use: where it is says nothing about the next time. */
