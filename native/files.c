@@ -75,6 +75,11 @@ static void *map(void *address, size_t length, int protection, int flags, int fd
   struct identity what;
   if (fd < 0 || (flags & MAP_ANONYMOUS) || raw_fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode) || !identify(fd, &st, &what))
     return (void *)syscall(SYS_mmap, address, length, protection, flags, fd, offset);
+  if ((flags & MAP_TYPE) == MAP_PRIVATE) {
+    /* drm_gem_shmem_mmap: no copies on write of what a device writes. */
+    errno = EINVAL;
+    return MAP_FAILED;
+  }
   struct wire_header header = {.type = WIRE_MMAP, .object = what.object, .a = offset, .b = length};
   struct wire_answer answer;
   if (wire_request(&header, none, -1, none, &answer) < 0) return MAP_FAILED;

@@ -367,7 +367,7 @@ static int open_fdinfo(const char *path, int flags) {
   int file = syscall(SYS_memfd_create, "fdinfo", flags & O_CLOEXEC ? 1u : 0u);
   if (file < 0) return -1;
   char first[64];
-  int length = snprintf(first, sizeof first, "pos:\t0\nflags:\t02\nmnt_id:\t0\n");
+  int length = snprintf(first, sizeof first, "pos:\t0\nflags:\t0%lo\nmnt_id:\t0\n", syscall(SYS_fcntl, fd, F_GETFL, 0));
   if (syscall(SYS_write, file, first, length) < 0 || syscall(SYS_write, file, text, answer.bytes) < 0) {
     syscall(SYS_close, file);
     return -1;

@@ -1,5 +1,5 @@
 /* poll and ppoll of dma-bufs: their descriptors are memory files, which the kernel holds to be always ready.
- * Not of our sockets: those the kernel polls itself. Not select and epoll: they take a dma-buf for ready, and refuse it.
+ * Not of our sockets: those the kernel polls itself. Not select: select.c. Not epoll, which refuses memory files.
  */
 #include "preload.h"
 #include <errno.h>
@@ -34,7 +34,7 @@ static int fence_of(int fd, uint32_t access) {
 }
 
 /* Asked of every descriptor each time: a buffer may have come by fork, exec or a socket. Few programs poll files that are none. */
-static bool is_buffer(int fd) {
+bool poll_is_buffer(int fd) {
   struct identity what;
   struct stat st;
   int kept = errno;
@@ -57,7 +57,7 @@ static int poll_buffers(struct pollfd *fds, nfds_t count, struct timespec *timeo
   for (nfds_t i = 0; i < whole; i++) all[i] = (struct pollfd){.fd = -1, .events = POLLIN};
   for (nfds_t i = 0; i < count; i++) {
     all[i] = fds[i];
-    if (!is_buffer(fds[i].fd)) continue;
+    if (!poll_is_buffer(fds[i].fd)) continue;
     all[i].fd = -1;
     if (fds[i].events & READABLE) all[count + 2 * i].fd = fence_of(fds[i].fd, SYNC_READ);
     if (fds[i].events & WRITABLE) all[count + 2 * i + 1].fd = fence_of(fds[i].fd, SYNC_WRITE);
@@ -83,7 +83,7 @@ static int poll_buffers(struct pollfd *fds, nfds_t count, struct timespec *timeo
 
 static bool has_buffer(const struct pollfd *fds, nfds_t count) {
   for (nfds_t i = 0; fds && i < count; i++)
-    if (is_buffer(fds[i].fd)) return true;
+    if (poll_is_buffer(fds[i].fd)) return true;
   return false;
 }
 

@@ -70,6 +70,11 @@ void identity_reset(void);
 bool identity_seen(int fd);
 int raw_fstat(int fd, struct stat *out);
 
+/* poll.c */
+
+/* True when fd is a dma-buf. Keeps errno. */
+bool poll_is_buffer(int fd);
+
 /* paths.c: the virtual tree */
 
 /* The absolute path without dots that (dirfd, path) means, into out, when it is in the virtual tree. */

@@ -30,12 +30,17 @@ describe('accel with', { skip }, () => {
       (error: { code: number; stdout: string; stderr: string }) => error,
     );
 
-  it('runs a program in C: calls, jobs, mappings, descriptors, signals, threads, a child', async () => {
-    const program = join(folder, 'client');
-    await run(compiler(), ['-O1', '-pthread', '-o', program, join(root, 'test/native/client.c')]);
-    const { code, stdout, stderr } = await accelWith('--device', 'null', '--staging', '--', program);
-    assert.deepEqual([stdout, stderr, code], ['ok\n', '', 0]);
-  });
+  for (const [name, what] of [
+    ['client', 'calls, jobs, mappings, descriptors, signals, threads, a child'],
+    ['descriptors', 'passed, copied, kept over exec, waited for, read and written, mapped in pieces'],
+  ] as const)
+    it(`runs a program in C: ${what}`, async () => {
+      const program = join(folder, name);
+      const source = join(root, `test/native/${name}.c`);
+      await run(compiler(), ['-O1', '-Wall', '-Werror', '-pthread', '-o', program, source]);
+      const { code, stdout, stderr } = await accelWith('--device', 'null', '--staging', '--', program);
+      assert.deepEqual([stdout, stderr, code], ['ok\n', '', 0]);
+    });
 
   it('runs a network on NVDLA for a client in C, on the node it asks for', async () => {
     const program = join(folder, 'nvdla');
