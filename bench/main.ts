@@ -2,6 +2,7 @@
 // `-- gna --peer FILE` compares with the figures of another program (bench/figures.ts), `--out FILE` leaves ours for another run.
 // Not a test: no time is asserted.
 import { parseArgs } from 'node:util';
+import { connect } from './connect.js';
 import { conv } from './conv.js';
 import { gna } from './gna.js';
 import { job } from './job.js';
@@ -23,6 +24,7 @@ const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   models,
   layers,
   wire,
+  connect,
   gna: () => gna(options),
 };
 

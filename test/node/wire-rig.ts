@@ -1,12 +1,15 @@
 // A daemon in this process for tests, and other processes that use it.
 // Not a test.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { serve, type ServeOptions, type Served } from '../../src/node/daemon/serve.js';
+
+const cli = fileURLToPath(new URL('../../src/node/cli/main.js', import.meta.url));
 
 export interface Rig extends Served {
   readonly socket: string;
@@ -60,6 +63,29 @@ function start(name: string, ...words: string[]) {
     line: async (): Promise<string> => String((await lines.next()).value),
   };
 }
+
+/** `accel serve --json` in a process of its own, told apart by `ready`, its first line. */
+export async function servedCommand(...words: string[]) {
+  const folder = mkdtempSync(join(tmpdir(), 'accel-serve-'));
+  const socket = join(folder, 'accel.sock');
+  const child = spawn(process.execPath, [cli, 'serve', '--json', '--socket', socket, ...words], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  let errors = '';
+  child.stderr.on('data', (text: Buffer) => (errors += text.toString()));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ready = JSON.parse(String((await lines.next()).value)) as Record<string, unknown>;
+  return {
+    ...{ child, socket, ready, ended, errors: () => errors },
+    [Symbol.dispose]: () => {
+      child.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export type ServedCommand = Awaited<ReturnType<typeof servedCommand>>;
 
 /** Resolves once `holds`; false when it does not within `ms`. */
 export async function until(holds: () => boolean, ms = 10_000): Promise<boolean> {

@@ -1,24 +1,17 @@
 // How a daemon stops while clients are at work: queued jobs finish, who waits is told, nothing new begins.
 // Not how clients end: wire-end.test.ts.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import * as drm from '../../src/abi/drm.js';
 import * as abi from '../../src/abi/null.js';
 import { Connection, RemoteFile } from '../../src/node/client/index.js';
 import { commandBytes } from '../../src/testing/adapters/null.js';
 import { call } from '../../src/testing/index.js';
-import { daemonRig, jobPeer } from './wire-rig.js';
+import { daemonRig, jobPeer, servedCommand } from './wire-rig.js';
 
 const NODE = '/dev/accel/accel0';
 const FOREVER = (1n << 63n) - 1n;
-const cli = fileURLToPath(new URL('../../src/node/cli/main.js', import.meta.url));
 
 /** A job of the null device that waits for a word of a buffer, for as long as one may. */
 async function waitingJob(file: RemoteFile) {
@@ -100,29 +93,8 @@ describe('a daemon that is told to stop', () => {
 });
 
 describe('accel serve', () => {
-  /** The command in a process of its own; `ready` is its first line. */
-  async function served(...words: string[]) {
-    const folder = mkdtempSync(join(tmpdir(), 'accel-serve-'));
-    const socket = join(folder, 'accel.sock');
-    const child = spawn(process.execPath, [cli, 'serve', '--json', '--socket', socket, ...words], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
-    let errors = '';
-    child.stderr.on('data', (text: Buffer) => (errors += text.toString()));
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const ready = JSON.parse(String((await lines.next()).value)) as Record<string, unknown>;
-    return {
-      ...{ child, socket, ready, ended, errors: () => errors },
-      [Symbol.dispose]: () => {
-        child.kill('SIGKILL');
-        rmSync(folder, { recursive: true, force: true });
-      },
-    };
-  }
-
   it('says as JSON where it listens and what it serves, and ends with 0 after SIGTERM, jobs finished', async () => {
-    using daemon = await served('--device', 'nvdla:nv_small', '--engines', 'worker');
+    using daemon = await servedCommand('--device', 'nvdla:nv_small', '--engines', 'worker');
     const { ready, child, socket, ended } = daemon;
     assert.deepEqual(ready, {
       socket,
@@ -147,7 +119,7 @@ describe('accel serve', () => {
   it('ends with 1 when jobs were not finished in time, and at the second SIGTERM at once', async () => {
     for (const twice of [false, true]) {
       const drain = twice ? '600' : '0.05';
-      using daemon = await served('--device', 'null', '--staging', '--drain', drain);
+      using daemon = await servedCommand('--device', 'null', '--staging', '--drain', drain);
       await using connection = await Connection.open(daemon.socket);
       const file = await RemoteFile.open(connection, NODE);
       const job = await waitingJob(file);

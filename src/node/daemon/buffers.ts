@@ -1,6 +1,7 @@
 // Buffers that other processes hold: which memory file is which buffer, and for how long somebody has it open or mapped.
 // Not the files: memory-files.ts makes them, one under each buffer.
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { AccelError } from '../../base/errors.js';
 import { DmaBuf, O_CLOEXEC, type GemObject } from '../../core/index.js';
 import type { Clock } from '../../base/clock.js';
 import { memfdCreate, MFD_CLOEXEC } from '../libc.js';
@@ -17,6 +18,23 @@ interface Held {
 }
 
 const ignore = (): void => undefined;
+
+/** st_dev of memory files. @throws AccelError EOPNOTSUPP where they have no leases: nothing else tells when the last holder lets go */
+function deviceOfMemoryFiles(): number {
+  const file = memfdCreate('accel-probe', MFD_CLOEXEC);
+  let probe = file;
+  try {
+    probe = openSync(`/proc/self/fd/${file}`, constants.O_RDONLY);
+    closeSync(file);
+    if (!isOnlyOpenFile(probe)) throw new AccelError('EBUSY', { reason: 'somebody opened it' });
+    return fstatSync(probe).dev;
+  } catch (cause) {
+    const reason = 'this kernel has no leases on memory files (fcntl F_SETLEASE), which the daemon needs';
+    throw new AccelError('EOPNOTSUPP', { reason, cause });
+  } finally {
+    closeSync(probe);
+  }
+}
 
 export interface BuffersOptions {
   readonly reactor: Reactor;
@@ -43,9 +61,7 @@ export class Buffers implements Disposable {
     this.#pages = pages;
     this.#clock = clock;
     this.#onRelease = onRelease;
-    const probe = memfdCreate('accel-probe', MFD_CLOEXEC);
-    this.device = fstatSync(probe).dev;
-    closeSync(probe);
+    this.device = deviceOfMemoryFiles();
     // A program that opens the file in the instant of a lease would end this process by this signal.
     process.on('SIGIO', ignore);
     reactor.add(this.#inotify.fd, EPOLLIN, () => this.#read(), { first: true });

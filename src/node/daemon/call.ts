@@ -44,6 +44,8 @@ export interface Caller {
   readonly pid: number;
   /** Tells whose descriptor of ours, or which other file, `fd` is. Owns it. */
   readonly identify: (fd: number) => OpenFile;
+  /** The file of ours that descriptor `fd` of process `pid` stands for, where that can be seen without asking. */
+  readonly see: (pid: number, fd: number) => OpenFile | undefined;
 }
 
 /** Most bytes that one call reads at a time from one place; the kernel's kmalloc ends at 4 MiB. */
@@ -148,7 +150,7 @@ export class Call implements AbortSignalLike {
 
   /** Learns what these descriptors of the caller are; get() and has() know afterwards. */
   async fetch(numbers: Iterable<number>): Promise<void> {
-    const wanted = [...numbers].filter((fd) => fd >= 0 && this.#known?.has(fd) !== true);
+    const wanted = [...numbers].filter((fd) => fd >= 0 && !this.has(fd) && !this.#seen(fd));
     for (let from = 0; from < wanted.length; from += MAX_FDS) {
       const part = Int32Array.from(wanted.slice(from, from + MAX_FDS));
       this.#caller.endpoint.send({ type: Reply.FDS, tag: this.tag, b: part.length });
@@ -162,6 +164,14 @@ export class Call implements AbortSignalLike {
       }
       for (const fd of fds.slice(next)) close(fd);
     }
+  }
+
+  /** True when the descriptor is known now. A round trip less, of some 200 us when the caller must be woken. */
+  #seen(fd: number): boolean {
+    const { pid, see } = this.#caller;
+    const file = pid === 0 ? undefined : see(pid, fd);
+    if (file !== undefined) (this.#known ??= new Map()).set(fd, file.get());
+    return file !== undefined;
   }
 
   has(fd: number): boolean {

@@ -234,6 +234,7 @@ export class Connection {
       endpoint: this.#endpoint,
       pid: client.memoryPid,
       identify: (fd) => this.#service.objects.identify(fd),
+      see: (pid, number) => this.#service.objects.see(pid, number),
     };
     client.connections.add(this);
     this.#endpoint.send(

@@ -1,6 +1,6 @@
 // What descriptors in client processes stand for: by number for calls, by inode to recognise them when they come back.
 // Not a process's table: descriptors travel; an object lives while anybody holds one.
-import { fstatSync, readlinkSync } from 'node:fs';
+import { fstatSync, readlinkSync, statSync, type Stats } from 'node:fs';
 import { IdTable } from '../../base/id-table.js';
 import { AccelError } from '../../base/errors.js';
 import { DmaBuf, EventFd, OpenFile, SyncFile } from '../../core/index.js';
@@ -156,7 +156,20 @@ export class Objects {
 
   /** What a descriptor of a client is. Does not own `fd`. */
   find(fd: number): WireObject | undefined {
-    const { dev, ino } = fstatSync(fd);
+    return this.#ofInode(fstatSync(fd));
+  }
+
+  /** The file that a descriptor of a process stands for, when it is one of ours; undefined too when the process may not be looked at. */
+  see(pid: number, fd: number): OpenFile | undefined {
+    try {
+      const status = statSync(`/proc/${pid}/fd/${fd}`, { throwIfNoEntry: false });
+      return status && this.#ofInode(status)?.file;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #ofInode({ dev, ino }: Stats): WireObject | undefined {
     if (dev === this.#sockets) return this.#byInode.get(ino);
     if (dev !== this.#buffers.device) return undefined;
     const buffer = this.#buffers.find(ino);

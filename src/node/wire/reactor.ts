@@ -36,6 +36,11 @@ interface Handler {
   readonly first: boolean;
 }
 
+const microtasksDone = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+
 /**
  * Keeps the process alive until closed. In a worker thread: close it before the thread ends, unless the main thread has loaded koffi
  * too, whose code Node unloads with its last thread, even when the event loop is still to call it.
@@ -130,6 +135,8 @@ export class Reactor {
       this.#run(ready);
       // What came may have begun a call, or be what one begun earlier waits for: it runs on in microtasks.
       for (let hop = 0; hop < HOPS && this.#unfinished > 0 && this.#unfinished >= before; hop++) await null;
+      // It runs on for longer, like one whose job an engine does in this thread: until it is over or sleeps, this thread must not.
+      if (this.#unfinished > 0 && this.#unfinished >= before) await microtasksDone();
       left -= ready;
       if (left <= 0) {
         setImmediate(() => void this.#turn());
