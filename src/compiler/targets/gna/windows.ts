@@ -17,7 +17,7 @@ import {
   hasConvolution,
   POOL_MAX,
 } from './limits.js';
-import { type Table, tableBytes } from './pwl.js';
+import { INT16_MAX, type Table, tableBytes } from './pwl.js';
 import type { Linear, Quantities } from './scale.js';
 import type { At, Dim, Plane, View } from './view.js';
 
@@ -282,8 +282,14 @@ export class Rows {
     for (let f = 0; f < filters; f++) {
       const factor = narrow ? 1 : quantities.factor[f]!;
       const base = f * length + lead;
-      for (let i = 0; i < inner; i++)
-        rows[base + taps.place(f, i)] = Math.round(weights[f * inner + i]! * factor);
+      // What rounding takes from one weight the next one gets: inputs that are alike next to each other cancel it.
+      let rest = 0;
+      for (let i = 0; i < inner; i++) {
+        const wanted = weights[f * inner + i]! * factor + rest;
+        const rounded = Math.max(-INT16_MAX, Math.min(INT16_MAX, Math.round(wanted)));
+        rows[base + taps.place(f, i)] = rounded;
+        rest = wanted - rounded;
+      }
     }
     return new Uint8Array(rows.buffer);
   }
