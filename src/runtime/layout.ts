@@ -60,14 +60,20 @@ export class BoundTensor {
     if (binding.layout.kind === 'strided') this.#places = placesOf(binding.layout);
     const conversion = conversionOf(binding);
     if (conversion !== undefined) {
-      this.#staging = new View(elementCount(binding.tensor.shape));
+      this.#staging = new View(binding.part?.count ?? elementCount(binding.tensor.shape));
       this.#toStored = conversion.pack;
       this.#fromStored = conversion.unpack;
     }
   }
 
+  #partOf(tensor: TypedArray): TypedArray {
+    const { part } = this.binding;
+    return part === undefined ? tensor : tensor.subarray(part.from, part.from + part.count);
+  }
+
   /** Writes the tensor's elements to device memory. */
-  pack(elements: TypedArray): void {
+  pack(tensor: TypedArray): void {
+    const elements = this.#partOf(tensor);
     let stored = elements as StoredArray;
     if (this.#staging !== undefined) {
       stored = this.#staging;
@@ -81,7 +87,8 @@ export class BoundTensor {
   }
 
   /** Reads the tensor's elements from device memory. */
-  unpack(elements: TypedArray): void {
+  unpack(tensor: TypedArray): void {
+    const elements = this.#partOf(tensor);
     const stored = this.#staging ?? (elements as StoredArray);
     const { layout } = this.binding;
     if (layout.kind === 'feature') gather(layout, this.#memory, stored);

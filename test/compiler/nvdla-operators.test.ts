@@ -217,6 +217,21 @@ const cases: Case[] = [
       ];
     },
   },
+  {
+    title: 'computes the images of a batch one by one',
+    shape: [3, 20, 7, 6],
+    build: (b, x, n) => {
+      const y = b.add('Relu', [conv(b, x, n, 37, 3)]);
+      const sum = b.add('Add', [y, conv(b, x, n, 37)]);
+      const pooled = b.add('MaxPool', [sum], { kernel_shape: [3, 2], strides: [2, 2] });
+      const mean = b.add('GlobalAveragePool', [pooled]);
+      const flat = b.add('Flatten', [mean], { axis: 1 });
+      const joined = b.add('Concat', [pooled, pooled], { axis: 1 });
+      return [b.add('Gemm', [flat, n.weights(b, [10, 37])], { transB: 1 }), joined];
+    },
+    // Means of an even number of values.
+    steps: 1,
+  },
 ];
 
 /** On int8 where SDP has Y and a table. */

@@ -77,6 +77,8 @@ export interface Binding {
   /** Bytes from `offset` that the tensor takes, padding included. */
   readonly bytes: number;
   readonly layout: Layout;
+  /** The run of the tensor's elements that lies there: one image of a batch. Strides count in it. Default all of it. */
+  readonly part?: { readonly from: number; readonly count: number };
   /** Element type in memory. */
   readonly stored: 'int8' | 'int16' | 'int32' | 'float16' | 'float32';
   /** Of the elements in memory. One entry for the tensor. */

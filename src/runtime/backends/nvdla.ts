@@ -94,8 +94,11 @@ class LoadedNvdlaSegment implements LoadedSegment {
     const done = this.#ticks.now();
     times.device += done - packed;
     for (const output of this.#outputs) {
-      const { name, type, shape } = output.binding.tensor;
-      const elements = makeArray(type, elementCount(shape));
+      const { tensor, part } = output.binding;
+      const { name, type, shape } = tensor;
+      // The images of a batch come one after the other, the first one first.
+      const begun = part === undefined || part.from === 0 ? undefined : values.get(name);
+      const elements = begun ?? makeArray(type, elementCount(shape));
       output.unpack(elements);
       values.set(name, elements);
     }

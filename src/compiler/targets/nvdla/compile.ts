@@ -2,9 +2,10 @@
 // Not a quantiser: a float graph ends up on the host, node by node, with that as the reason.
 import { type ConfigName, configs, type NvdlaConfig } from '../../../hw/nvdla/index.js';
 import { unaryFunction } from '../../ir/evaluate/elementwise.js';
-import { CompileError, type Graph, type Node, shapeOf, type Value } from '../../ir/index.js';
+import { CompileError, elementCount, type Graph, type Node, shapeOf, type Value } from '../../ir/index.js';
 import { compileParts, type OnHost, outputsOf, type Part, refusal } from '../parts.js';
 import type { CompiledProgram, NvdlaSegment } from '../program.js';
+import { lowerImages } from './batch.js';
 import { lowerConv, lowerProduct } from './convolution.js';
 import { lowerConvTranspose } from './deconvolution.js';
 import { lowerDepthToSpace, lowerSpaceToDepth } from './depth.js';
@@ -12,8 +13,8 @@ import { lowerActivation, lowerBatchNormalization, lowerScale } from './elementw
 import { lowerAdd } from './residual.js';
 import { rootOf } from './cube.js';
 import { lowerExtreme } from './extremes.js';
-import { isHalf, lowerHalfBinary, lowerHalfSlope } from './half.js';
 import { fuseLayers } from './fuse.js';
+import { isHalf, lowerHalfBinary, lowerHalfPower, lowerHalfSlope, lowerHalfSum } from './half.js';
 import { emitSegment, type SegmentOutput } from './emit.js';
 import { lowerConcat, lowerGather, lowerSlice, lowerSplit } from './join.js';
 import { Lowering } from './lowering.js';
@@ -22,6 +23,7 @@ import { lowerLrn } from './normalization.js';
 import { isPerChannel } from './operands.js';
 import { lowerAveragePool, lowerGlobalAverage, lowerGlobalMaxPool, lowerMaxPool } from './pooling.js';
 import { lowerMul } from './product.js';
+import { reasonFor } from './reasons.js';
 import { lowerSlope } from './slope.js';
 import { lowerFunction } from './table.js';
 import { lowerDequantizeLinear, lowerQuantizeLinear, lowerReshape, lowerTranspose } from './structure.js';
@@ -40,6 +42,12 @@ function isScale({ inputs: [a, b] }: Node): boolean {
 
 /** Adds the layers of a node, or throws a CompileError whose rule says why the device cannot. */
 function lowerNode(lowering: Lowering, node: Node): void {
+  lowerImages(lowering, node, (image) => {
+    lowerImage(lowering, image);
+  });
+}
+
+function lowerImage(lowering: Lowering, node: Node): void {
   switch (node.op) {
     case 'Conv':
       return lowerConv(lowering, node);
@@ -54,6 +62,11 @@ function lowerNode(lowering: Lowering, node: Node): void {
       return isScale(node) ? lowerScale(lowering, node) : lowerMul(lowering, node);
     case 'Div':
       return lowerScale(lowering, node);
+    case 'Sum':
+    case 'Mean':
+      return lowerHalfSum(lowering, node);
+    case 'Pow':
+      return lowerHalfPower(lowering, node);
     case 'Max':
     case 'Min':
       return isHalf(lowering, node) && isScale(node)
@@ -112,7 +125,7 @@ function lowerNode(lowering: Lowering, node: Node): void {
       return lowerDequantizeLinear(lowering, node);
     default:
       if (unaryFunction(node) !== undefined) return lowerFunction(lowering, node);
-      throw new CompileError('EOPNOTSUPP', { rule: 'the target has no such operator' });
+      throw new CompileError('EOPNOTSUPP', { rule: reasonFor(node.op) });
   }
 }
 
@@ -166,8 +179,14 @@ function deviceSegment(
   const written = new Set(lowering.layers.map((layer) => rootOf(layer.output.cube)));
   const outputs: SegmentOutput[] = [];
   for (const value of outputsOf(graph, part)) {
-    const placed = lowering.made(value);
-    if (placed?.kind === 'placed' && written.has(rootOf(placed.cube))) outputs.push({ value, placed });
+    const images = lowering.imagesOf(value);
+    const own = (images ?? [value]).map((image, n) => {
+      const placed = lowering.made(image);
+      if (placed?.kind !== 'placed' || !written.has(rootOf(placed.cube))) return undefined;
+      const count = elementCount(shapeOf(image));
+      return { value, placed, ...(images === undefined ? {} : { part: { from: n * count, count } }) };
+    });
+    if (own.every((output) => output !== undefined)) outputs.push(...own);
     else {
       const producer = part.nodes.find((node) => node.outputs.includes(value))!;
       onHost.set(

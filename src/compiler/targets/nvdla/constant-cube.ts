@@ -17,7 +17,7 @@ import type { Quantized } from './scale.js';
 export function constantBlob(
   { atom }: NvdlaConfig,
   node: Node,
-  { source, quantization }: PendingValue,
+  { source, quantization, part }: PendingValue,
   size: CubeSize,
   strides: Strides,
 ): ConstantBlob | undefined {
@@ -30,6 +30,7 @@ export function constantBlob(
   const layout = packedLayout({ ...size, elementBytes }, atom, strides);
   const perAtom = atom / elementBytes;
   const shift = type === 'uint8' ? 128 : 0;
+  const from = part?.from ?? 0;
   return {
     bytes: layoutBytes(layout),
     make: () => {
@@ -40,7 +41,7 @@ export function constantBlob(
         const surface = (Math.floor(c / perAtom) * layout.surfStride) / elementBytes + (c % perAtom);
         for (let y = 0; y < size.height; y++)
           for (let x = 0; x < size.width; x++) {
-            const value = values[c * strides.c + y * strides.y + x * strides.x]!;
+            const value = values[from + c * strides.c + y * strides.y + x * strides.x]!;
             const at = surface + (y * layout.lineStride) / elementBytes + x * perAtom;
             elements[at] = half ? floatToHalf(value) : value - shift;
           }

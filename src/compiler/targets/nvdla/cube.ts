@@ -77,6 +77,8 @@ export interface PlacedValue {
 export interface PendingValue {
   readonly kind: 'pending';
   readonly source: Value;
+  /** Where in the source it begins, if not at the first element: an image of a batch. */
+  readonly part?: { readonly from: number; readonly count: number };
   readonly dims: readonly Dim[];
   readonly quantization: Quantized;
 }

@@ -11,7 +11,15 @@ import {
 import type { Value } from '../../ir/index.js';
 import { tensorInfo } from '../parts.js';
 import type { Binding, FeatureLayout, NvdlaSegment, ProgramBuffer } from '../program.js';
-import { type Cube, inRoot, type PlacedValue, rootOf, wholeWindow, type Window } from './cube.js';
+import {
+  type Cube,
+  inRoot,
+  type PendingValue,
+  type PlacedValue,
+  rootOf,
+  wholeWindow,
+  type Window,
+} from './cube.js';
 import { dependencyGraph } from './dependencies.js';
 import { type Addresses, type CubeDesc, type Operation, operationsOf } from './descriptors.js';
 import { layoutBytes, packedLayout } from './features.js';
@@ -30,6 +38,8 @@ const UNIT = 128;
 export interface SegmentOutput {
   readonly value: Value;
   readonly placed: PlacedValue;
+  /** The elements of the value that are placed, when it is one image of a batch. */
+  readonly part?: PendingValue['part'];
 }
 
 export function emitSegment(
@@ -229,12 +239,14 @@ export function emitSegment(
     cube: Cube,
     strides: PlacedValue['strides'],
     quantization: PlacedValue['quantization'],
+    part: PendingValue['part'],
   ): Binding => ({
     tensor: tensorInfo(value),
     buffer: places.get(rootOf(cube))!.buffer,
     offset: offsetOf(cube),
     bytes: bytesOf(cube),
     layout: layoutOf(cube, strides),
+    ...(part === undefined ? {} : { part }),
     ...(quantization.half ? { stored: 'float16' as const } : { stored: 'int8' as const, quantization }),
   });
   return {
@@ -242,9 +254,11 @@ export function emitSegment(
     config: config.name,
     buffers,
     addresses,
-    inputs: inputs.map(({ cube, value, strides }) => bind(value.source, cube, strides, value.quantization)),
-    outputs: outputs.map(({ value, placed }) =>
-      bind(value, placed.cube, placed.strides, placed.quantization),
+    inputs: inputs.map(({ cube, value, strides }) =>
+      bind(value.source, cube, strides, value.quantization, value.part),
+    ),
+    outputs: outputs.map(({ value, placed, part }) =>
+      bind(value, placed.cube, placed.strides, placed.quantization, part),
     ),
     layers: reportLayers(layers, waits, config),
   };

@@ -79,6 +79,52 @@ function negated(lowering: Lowering, node: Node, value: PlacedValue): PlacedValu
   return { ...value, cube };
 }
 
+/** Sum and Mean of any number of tensors of one shape: two operands per pass, the last pass divides. */
+export function lowerHalfSum(lowering: Lowering, node: NodeOf<'Sum'> | NodeOf<'Mean'>): void {
+  const [first, ...others] = node.inputs as Value[];
+  if (first === undefined || !isHalf(lowering, node) || node.activation !== undefined)
+    throw nodeError(node, 'EOPNOTSUPP', `${node.op} of several int8 tensors: SDP adds two`);
+  let source = lowering.inAnyCube(node, first);
+  const stages = others.map((value) => {
+    const { source: same, operand, mode } = operandsOf(lowering, node, first, value);
+    source = same;
+    if (mode !== 'point') throw nodeError(node, 'EOPNOTSUPP', 'inputs of different shapes');
+    checkHalf(node, operand.quantization);
+    return halfTensor('add', wholeWindow(operand.cube));
+  });
+  checkHalf(node, source.quantization);
+  if (node.op === 'Mean') stages.push(halfOperand('mul', [1 / node.inputs.length]));
+  const result = lowering.result(node, node.outputs[0]!, source.cube, source.strides);
+  let from = source.cube;
+  for (let i = 0; i < stages.length || i === 0; i += 2) {
+    lowering.layers.push({
+      kind: 'sdp',
+      nodes: [nameOf(node)],
+      input: wholeWindow(from),
+      output: wholeWindow(result.cube),
+      macs: 0,
+      hardwareMacs: 0,
+      sdp: partOf(stages.slice(i, i + 2)),
+    });
+    from = result.cube;
+  }
+}
+
+/** Pow with the exponents that are products: 1, 2 and 3. */
+export function lowerHalfPower(lowering: Lowering, node: NodeOf<'Pow'>): void {
+  const exponent = node.inputs[1]?.data?.length === 1 ? node.inputs[1].data.numbers()[0] : undefined;
+  if (!isHalf(lowering, node) || exponent === undefined || ![1, 2, 3].includes(exponent))
+    throw nodeError(node, 'EOPNOTSUPP', 'SDP has no powers but products in fp16: exponents 1, 2 and 3');
+  const source = lowering.inAnyCube(node, inputOf(node, 0));
+  const times = halfTensor('mul', wholeWindow(source.cube));
+  halfLayer(
+    lowering,
+    node,
+    source,
+    Array.from({ length: exponent - 1 }, () => times),
+  );
+}
+
 /** Whether the value is a known vector of one value per channel of the tensor. */
 function isVector(value: Value, tensor: Value): boolean {
   return value.data !== undefined && isPerChannel(shapeOf(value), shapeOf(tensor));

@@ -43,6 +43,8 @@ export class Lowering {
   readonly layers: Layer[] = [];
   readonly inputs: InputCube[] = [];
   readonly #values = new Map<Value, DeviceValue>();
+  /** Of values that are computed image by image. */
+  readonly #images = new Map<Value, readonly Value[]>();
 
   constructor(config: NvdlaConfig) {
     this.config = config;
@@ -77,6 +79,15 @@ export class Lowering {
   /** The value that a node of this segment made, if one did. */
   made(value: Value): DeviceValue | undefined {
     return this.#values.get(value);
+  }
+
+  /** The images of a batch, as values of their own, when a node of this segment made them or they were asked for. */
+  imagesOf(value: Value): readonly Value[] | undefined {
+    return this.#images.get(value);
+  }
+
+  defineImages(value: Value, images: readonly Value[]): void {
+    this.#images.set(value, images);
   }
 
   define(value: Value, as: DeviceValue): void {
@@ -167,6 +178,7 @@ export class Lowering {
     const bound = this.inputs.find(
       (input) =>
         input.value.source === pending.source &&
+        input.value.part?.from === pending.part?.from &&
         input.value.quantization.scale === scale &&
         input.value.quantization.zeroPoint === zeroPoint &&
         input.value.quantization.half === pending.quantization.half &&
