@@ -232,6 +232,20 @@ const cases: Case[] = [
     // Means of an even number of values.
     steps: 1,
   },
+  {
+    title: 'takes maxima over windows of more than eight lines and columns',
+    shape: [1, 20, 21, 19],
+    build: (b, x, n) => {
+      const y = conv(b, x, n, 20);
+      const window = (kernel: number[], strides: number[], pads: number[]): Value =>
+        b.add('MaxPool', [y], { kernel_shape: kernel, strides, pads });
+      return [
+        window([9, 13], [2, 3], [4, 5, 3, 6]),
+        window([17, 3], [1, 1], [0, 1, 0, 1]),
+        b.add('GlobalMaxPool', [y]),
+      ];
+    },
+  },
 ];
 
 /** On int8 where SDP has Y and a table. */
@@ -277,6 +291,18 @@ const halfCases: Case[] = [
     shape: [1, 21, 5, 6],
     build: (b, x) =>
       b.add('Pad', [x, b.ints([0, 0, 2, 1, 0, 0, 1, 3]), b.scalar(0.75)], { mode: 'constant' }),
+  },
+  {
+    title: 'sums, averages and compares over any axes',
+    shape: [3, 4, 5, 6],
+    build: (b, x) => [
+      b.add('ReduceSum', [x, b.ints([1])], { keepdims: 1 }),
+      b.add('ReduceSum', [x, b.ints([0, 3])], { keepdims: 0 }),
+      b.add('ReduceMean', [x, b.ints([-2])], { keepdims: 0 }),
+      b.add('ReduceMean', [b.add('Abs', [x]), b.ints([2, 3])], { keepdims: 1 }),
+      b.add('ReduceMax', [x, b.ints([0, 1])], { keepdims: 0 }),
+      b.add('ReduceMin', [x, b.ints([1, 2])], { keepdims: 1 }),
+    ],
   },
   {
     title: 'convolves by groups and depthwise',

@@ -15,6 +15,9 @@ const perImage: Readonly<Record<string, number>> = {
   GlobalAveragePool: 1,
   GlobalMaxPool: 1,
   ReduceMean: 1,
+  ReduceSum: 1,
+  ReduceMax: 1,
+  ReduceMin: 1,
   LRN: 1,
   BatchNormalization: 1,
   InstanceNormalization: 1,
@@ -65,6 +68,8 @@ const spatial = new Set([
   'Pad',
   'DepthToSpace',
   'SpaceToDepth',
+  'Concat',
+  'Slice',
 ]);
 
 /**
@@ -72,13 +77,17 @@ const spatial = new Set([
  * tensor of many elements.
  */
 function imageCount(lowering: Lowering, node: Node): number | undefined {
-  const made = node.inputs.map((value) => value && lowering.imagesOf(value)?.length);
-  const known = made.find((count) => count !== undefined);
+  // What comes in has its images beside it as a whole; what a node made has them alone.
+  const known = node.inputs
+    .map((value) => (value === undefined || lowering.made(value) !== undefined ? undefined : value))
+    .map((value) => value && lowering.imagesOf(value)?.length)
+    .find((count) => count !== undefined);
   if (known !== undefined) return known;
   const shape = node.inputs[0]?.shape ?? [];
   const images = shape[0] ?? 1;
   if (images <= 1 || shape.length < 3 || views.has(node.op) || conversions.has(node.op)) return undefined;
-  return spatial.has(node.op) || shape.length === 4 ? images : undefined;
+  const whole = node.op.startsWith('Reduce');
+  return !whole && (spatial.has(node.op) || shape.length === 4) ? images : undefined;
 }
 
 /** Lowers a node by `lower`, for every image where it has several. Throws EOPNOTSUPP where it does not keep the batch. */

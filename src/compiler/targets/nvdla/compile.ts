@@ -24,6 +24,7 @@ import { isPerChannel } from './operands.js';
 import { lowerAveragePool, lowerGlobalAverage, lowerGlobalMaxPool, lowerMaxPool } from './pooling.js';
 import { lowerMul } from './product.js';
 import { reasonFor } from './reasons.js';
+import { isPlaneMean, lowerReduction } from './reduction.js';
 import { lowerSlope } from './slope.js';
 import { lowerFunction } from './table.js';
 import { lowerDequantizeLinear, lowerQuantizeLinear, lowerReshape, lowerTranspose } from './structure.js';
@@ -87,8 +88,13 @@ function lowerImage(lowering: Lowering, node: Node): void {
     case 'AveragePool':
       return lowerAveragePool(lowering, node);
     case 'GlobalAveragePool':
-    case 'ReduceMean':
       return lowerGlobalAverage(lowering, node);
+    case 'ReduceMean':
+      return isPlaneMean(node) ? lowerGlobalAverage(lowering, node) : lowerReduction(lowering, node);
+    case 'ReduceSum':
+    case 'ReduceMax':
+    case 'ReduceMin':
+      return lowerReduction(lowering, node);
     case 'LRN':
       return lowerLrn(lowering, node);
     case 'Concat':

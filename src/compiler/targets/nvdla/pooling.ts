@@ -1,11 +1,11 @@
 // Pooling operators: maxima on PDP; the windows of means.
 // Not the means themselves: average.ts.
-import { inputOf, nameOf, nodeError, type NodeOf, shapeOf } from '../../ir/index.js';
+import { inputOf, nameOf, type Node, nodeError, type NodeOf, shapeOf } from '../../ir/index.js';
 import { type AverageWindow, lowerAverage } from './average.js';
-import { cubeShape, rowMajor, stridesOn } from './cube.js';
+import { type Cube, cubeShape, type PlacedValue, rowMajor, type Strides, stridesOn } from './cube.js';
 import { lowerRequantize } from './elementwise.js';
 import { MAX_CUBE, MAX_POOL_KERNEL, MAX_POOL_PAD, MAX_POOL_STRIDE, maxPoolWidth } from './limits.js';
-import type { Lowering } from './lowering.js';
+import type { CubeSize, Lowering } from './lowering.js';
 import { withoutIdleStride } from './pipe.js';
 import { planResult } from './result.js';
 import { type Axis, cutAxis } from './tiles.js';
@@ -59,34 +59,88 @@ export function lowerGlobalMaxPool(lowering: Lowering, node: NodeOf<'GlobalMaxPo
   maxPool(lowering, node, input, { channels, height: 1, width: 1 }, { c: 1, y: 0, x: 0 }, axes);
 }
 
-function checkPool(node: NodeOf<'MaxPool'> | NodeOf<'GlobalMaxPool'>, name: string, axis: Axis): void {
+function checkPool(node: Node, name: string, axis: Axis): void {
   const { kernel, stride, dilation, pad } = axis;
   const refuse = (rule: string): never => {
     throw nodeError(node, 'EOPNOTSUPP', `${name}: ${rule}`);
   };
   if (dilation !== 1) refuse(`dilation ${dilation}`);
-  if (kernel > MAX_POOL_KERNEL) refuse(`window ${kernel}, at most ${MAX_POOL_KERNEL}`);
   if (stride > MAX_POOL_STRIDE) refuse(`stride ${stride}, at most ${MAX_POOL_STRIDE}`);
   if (pad > MAX_POOL_PAD || pad >= kernel) refuse(`pad ${pad} with a window of ${kernel}`);
 }
 
-function maxPool(
+/** A window larger than PDP's as one of PDP's size and one over its results. */
+function halves(axis: Axis): [first: Axis, second: Axis] {
+  const { input, output, kernel, stride, pad } = axis;
+  if (kernel <= MAX_POOL_KERNEL) {
+    const through = { ...axis, input: input, output: input, kernel: 1, stride: 1, pad: 0 };
+    return [through, axis];
+  }
+  const common = { input, dilation: 1, kernel: MAX_POOL_KERNEL, pad };
+  // The whole axis: windows side by side. What the last one has behind the end does not count.
+  if (output === 1 && pad === 0 && kernel === input) {
+    const count = Math.ceil(input / MAX_POOL_KERNEL);
+    return [
+      { ...common, output: count, stride: MAX_POOL_KERNEL },
+      { input: count, output: 1, kernel: count, stride: 1, dilation: 1, pad: 0 },
+    ];
+  }
+  const rest = kernel - MAX_POOL_KERNEL + 1;
+  const count = (output - 1) * stride + rest;
+  return [
+    { ...common, output: count, stride: 1 },
+    { input: count, output, kernel: rest, stride, dilation: 1, pad: 0 },
+  ];
+}
+
+/** Greatest or least values of windows; windows of more than eight lines or columns in several passes. */
+export function maxPool(
   lowering: Lowering,
-  node: NodeOf<'MaxPool'> | NodeOf<'GlobalMaxPool'>,
-  input: ReturnType<Lowering['inCube']>,
-  size: { channels: number; height: number; width: number },
-  strides: { c: number; y: number; x: number },
+  node: Node,
+  input: PlacedValue,
+  size: CubeSize,
+  strides: Strides,
   axes: { y: Axis; x: Axis },
+  method: 'max' | 'min' = 'max',
 ): void {
+  if (Math.max(axes.y.kernel, axes.x.kernel) > MAX_POOL_KERNEL) {
+    const [y, x] = [halves(axes.y), halves(axes.x)];
+    const part = { channels: size.channels, height: y[0].output, width: x[0].output };
+    const cube = lowering.newCube(node, part, input.quantization);
+    poolLayers(lowering, node, input.cube, cube, { y: y[0], x: x[0] }, method);
+    maxPool(lowering, node, { ...input, cube }, size, strides, { y: y[1], x: x[1] }, method);
+    return;
+  }
   const out = node.outputs[0]!;
   const result = planResult(lowering, node, out, size, strides);
   const { scale, zeroPoint } = input.quantization;
   const same = scale === result.quantization.scale && zeroPoint === result.quantization.zeroPoint;
   const plain = same && !result.relu;
   const pooled = plain ? result.cube : lowering.newCube(node, size, input.quantization);
+  poolLayers(lowering, node, input.cube, pooled, axes, method);
+  // Another scale, or an activation: one pass more.
+  if (!plain)
+    lowerRequantize(lowering, node, {
+      kind: 'placed',
+      cube: pooled,
+      strides,
+      quantization: input.quantization,
+    });
+  else result.finish();
+}
+
+/** PDP's layers from one cube to another; windows of eight lines and columns at most. */
+function poolLayers(
+  lowering: Lowering,
+  node: Node,
+  from: Cube,
+  to: Cube,
+  axes: { y: Axis; x: Axis },
+  method: 'max' | 'min',
+): void {
   const rows = cutAxis(axes.y, MAX_CUBE);
   const columns = cutAxis(axes.x, MAX_CUBE, {
-    outputs: maxPoolWidth(axes.y.kernel, axes.y.stride) / input.cube.elementBytes,
+    outputs: maxPoolWidth(axes.y.kernel, axes.y.stride) / from.elementBytes,
   });
   if (rows === undefined || columns === undefined)
     throw nodeError(node, 'EOPNOTSUPP', 'a window lies wholly in the padding');
@@ -97,20 +151,20 @@ function maxPool(
       lowering.layers.push({
         kind: 'pool',
         nodes: [nameOf(node)],
-        method: 'max',
+        method,
         input: {
-          cube: input.cube,
+          cube: from,
           channel: 0,
-          channels: input.cube.channels,
+          channels: from.channels,
           y: y.inputFrom,
           height: y.inputCount,
           x: x.inputFrom,
           width: x.inputCount,
         },
         output: {
-          cube: pooled,
+          cube: to,
           channel: 0,
-          channels: size.channels,
+          channels: to.channels,
           y: y.from,
           height: y.count,
           x: x.from,
@@ -123,15 +177,6 @@ function maxPool(
         hardwareMacs: 0,
       });
     }
-  // Another scale, or an activation: one pass more.
-  if (!plain)
-    lowerRequantize(lowering, node, {
-      kind: 'placed',
-      cube: pooled,
-      strides,
-      quantization: input.quantization,
-    });
-  else result.finish();
 }
 
 export function lowerAveragePool(lowering: Lowering, node: NodeOf<'AveragePool'>): void {

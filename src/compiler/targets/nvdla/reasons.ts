@@ -1,7 +1,8 @@
 // Why an operator has no lowering at all: what the hardware lacks for it.
 // Not the rules that single nodes break: whoever lowers an operator states those.
 const indices = 'no unit makes indices: they compare values, and keep the greatest or least';
-const reduction = 'no unit reduces a tensor but over windows of lines and columns';
+const reduction =
+  'units sum, and take the greatest and the least: no roots, powers, logarithms or products over axes';
 const normalisation =
   'its divisor is found at run time, and SDP multiplies by constants or tensors only: it neither divides nor takes roots';
 const shapes = 'it is about shapes, not elements: the host knows the answer';
@@ -27,10 +28,7 @@ const reasons: Readonly<Record<string, string>> = {
   ReduceL2: reduction,
   ReduceLogSum: reduction,
   ReduceLogSumExp: reduction,
-  ReduceMax: reduction,
-  ReduceMin: reduction,
   ReduceProd: reduction,
-  ReduceSum: reduction,
   ReduceSumSquare: reduction,
   CumSum: reduction,
   LpPool: 'PDP has means, maxima and minima, no powers',
