@@ -65,7 +65,7 @@ function writersOf(
     if (rootOf(resultOf(layer).cube) !== cube) continue;
     const { output } = layer;
     const plain = (layer.kind === 'conv' || layer.kind === 'sdp') && layer.pool === undefined;
-    if (!plain || output.cube !== cube) return undefined;
+    if (!plain || output.cube !== cube || isStepped(output)) return undefined;
     writers.push(layer);
     elements += output.channels * output.height * output.width;
   }
@@ -78,8 +78,14 @@ function isWhole({ cube, channel, y, x, channels, height, width }: Window): bool
   return same && channel === 0 && y === 0 && x === 0;
 }
 
+/** Lines or columns that do not follow one another: what is joined to them would have to be taken apart alike. */
+function isStepped({ lineStep = 1, columnStep }: Window): boolean {
+  return lineStep !== 1 || columnStep !== undefined;
+}
+
 function joinPass(layers: readonly Layer[], pass: SdpLayer, kept: ReadonlySet<Cube>): Joined | undefined {
   if (pass.input.cube.elementBytes !== 2 || pass.output.cube.elementBytes !== 2) return undefined;
+  if ([pass.output, ...readsOf(pass)].some(isStepped)) return undefined;
   const before = writersOf(layers, pass, kept);
   if (before === undefined) return undefined;
   const after: Layer[] = [];
