@@ -6,17 +6,17 @@ import { describe, it } from 'node:test';
 import { Connection, RemoteFile } from '../../src/node/client/index.js';
 import { F_ADD_SEALS, fcntl } from '../../src/node/libc.js';
 import { adapterFor, exportGem } from '../../src/testing/index.js';
-import { daemonRig, jobPeer, until, type Rig } from './wire-rig.js';
+import { daemonRig, jobPeer, jobsUnderWay, until, type Rig } from './wire-rig.js';
 
 const F_SEAL_WRITE = 8;
 const JOBS = 48;
 
-/** A process whose jobs are under way: engines in threads report through the event loop, so what was pushed is seen. */
+/** A process whose jobs are under way. */
 async function working(rig: Rig, device: string) {
   const client = jobPeer(rig.socket, device, JOBS);
   assert.equal(await client.line(), 'ready');
   client.child.stdin!.write('go\n');
-  while (rig.daemon.stats.jobs < 2) await new Promise((resolve) => setImmediate(resolve));
+  await jobsUnderWay(rig);
   return client;
 }
 

@@ -64,6 +64,19 @@ function start(name: string, ...words: string[]) {
   };
 }
 
+/**
+ * Resolves when at least two jobs of clients are under way. Engines in threads report through the event loop, so that what was pushed is
+ * seen before it is done. @throws Error when they are not within half a minute
+ */
+export async function jobsUnderWay({ daemon }: Rig): Promise<void> {
+  for (const end = Date.now() + 30_000; daemon.stats.jobs < 2;) {
+    if (Date.now() > end) throw new Error('no jobs came');
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+}
+
 /** `accel serve --json` in a process of its own, told apart by `ready`, its first line. */
 export async function servedCommand(...words: string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'accel-serve-'));

@@ -8,7 +8,7 @@ import * as abi from '../../src/abi/null.js';
 import { Connection, RemoteFile } from '../../src/node/client/index.js';
 import { commandBytes } from '../../src/testing/adapters/null.js';
 import { call } from '../../src/testing/index.js';
-import { daemonRig, jobPeer, servedCommand } from './wire-rig.js';
+import { daemonRig, jobPeer, jobsUnderWay, servedCommand } from './wire-rig.js';
 
 const NODE = '/dev/accel/accel0';
 const FOREVER = (1n << 63n) - 1n;
@@ -42,8 +42,7 @@ describe('a daemon that is told to stop', () => {
         const other = jobPeer(rig.socket, device, 48);
         assert.equal(await other.line(), 'ready');
         other.child.stdin!.write('go\n');
-        // Engines in threads report through the event loop: what was pushed is seen before it is done.
-        while (rig.daemon.stats.jobs < 2) await new Promise((resolve) => setImmediate(resolve));
+        await jobsUnderWay(rig);
         const [scheduler] = rig.system.machine.devices[0]!.accel!.schedulers;
         const closing = rig.daemon.close();
         const { submitted } = scheduler!.stats;
