@@ -6,6 +6,7 @@ import { compileModule, instantiate, sharedMemory } from '../src/base/wasm.js';
 import { convLayout, precision, type ConvParams } from '../src/devices/nvdla/engine/conv-params.js';
 import type { ConvKernels } from '../src/devices/nvdla/engine/conv-kernels.js';
 import { CONV_SCRATCH, prepareConv } from '../src/devices/nvdla/engine/conv.js';
+import { readFigures, type Figures } from './figures.js';
 
 const INPUT = 1 << 20;
 const WEIGHTS = 16 << 20;
@@ -162,8 +163,11 @@ export function matrixRate(): number {
   );
 }
 
-/** Prints G MAC/s per shape: with the kernels packed before, packing included, and the plain loop. */
-export async function conv(): Promise<void> {
+/**
+ * Prints G MAC/s per shape: with the kernels packed before, packing included, and the plain loop; then the layers on record.
+ * @param options `peer`: a file of figures (figures.ts) in M MAC/s that replace those on record
+ */
+export async function conv(options: { readonly peer?: string | undefined } = {}): Promise<void> {
   const module = compileModule(readFileSync(new URL('../kernels/nvdla.wasm', import.meta.url)));
   const memory = sharedMemory(96 << 20);
   const kernels = instantiate<ConvKernels>(module, memory);
@@ -201,7 +205,7 @@ export async function conv(): Promise<void> {
         `${(plain / whole).toFixed(1).padStart(12)} ${(macs / bands / matrix).toFixed(2).padStart(13)}`,
     );
   }
-  beside(kernels, memory);
+  beside(kernels, memory, options.peer === undefined ? undefined : readFigures(options.peer));
 }
 
 /** Numbers of roughly normal distribution, the same in every run. */
@@ -222,14 +226,14 @@ function half(value: number): number {
 }
 
 /** Prints simulated M MAC/s of the layers on record, kernels packed anew each time, beside the C model's figure. */
-function beside(kernels: ConvKernels, memory: ReturnType<typeof sharedMemory>): void {
-  console.log(
-    "\nnv_full, one thread, M MAC/s; the C model's figures are from documentation, not of this run",
-  );
-  console.log(`${'layer'.padEnd(34)} ${'whole layer'.padStart(11)} C model  ratio`);
+function beside(kernels: ConvKernels, memory: ReturnType<typeof sharedMemory>, given?: Figures): void {
+  const source = given?.name ?? "the C model's, from documentation, not of this run";
+  console.log(`\nnv_full, one thread, M MAC/s; peer: ${source}`);
+  console.log(`${'layer'.padEnd(34)} ${'whole layer'.padStart(11)}    peer  ratio`);
   const bytes = new Int8Array(memory.buffer);
   const words = new Uint16Array(memory.buffer);
-  for (const { name, of, size, peer } of recorded) {
+  for (const { name, of, size, peer: onRecord } of recorded) {
+    const peer = given?.figures[name] ?? onRecord;
     const small = of === precision.int8;
     const plain = params({ name, size, kernel: [3, 3], pad: 1 });
     const p: ConvParams = {
@@ -255,7 +259,7 @@ function beside(kernels: ConvKernels, memory: ReturnType<typeof sharedMemory>): 
     });
     const rate = (p.outWidth * p.outHeight * p.kernels * 9 * p.channels) / seconds / 1e6;
     console.log(
-      `${name.padEnd(34)} ${rate.toFixed(0).padStart(11)} ${String(peer).padStart(7)} ${(rate / peer).toFixed(0).padStart(6)}`,
+      `${name.padEnd(34)} ${rate.toFixed(0).padStart(11)} ${peer.toFixed(0).padStart(7)} ${(rate / peer).toFixed(0).padStart(6)}`,
     );
   }
 }

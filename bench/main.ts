@@ -1,5 +1,5 @@
 // Runs the benchmarks; each prints a ratio against a named peer in the same run. `npm run bench -- job` runs one.
-// `-- gna --peer FILE` compares with the figures of another program (bench/figures.ts), `--out FILE` leaves ours for another run.
+// `-- gna --peer FILE` and `-- conv --peer FILE` compare with the figures of another program (bench/figures.ts), `--out FILE` leaves ours for another run.
 // Not a test: no time is asserted.
 import { parseArgs } from 'node:util';
 import { connect } from './connect.js';
@@ -20,7 +20,7 @@ const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
   mmio,
   job,
   scale,
-  conv,
+  conv: () => conv(options),
   models,
   layers,
   wire,
