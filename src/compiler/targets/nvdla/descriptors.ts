@@ -269,8 +269,8 @@ function pooling(
 
 function normalization(layer: NormLayer, addresses: Addresses): Operation {
   const operation = CdpOpDesc.bytes({
-    in_precision: Precision.INT8,
-    out_precision: Precision.INT8,
+    in_precision: precisionOf(layer),
+    out_precision: precisionOf(layer),
     lut_index: addresses.lut(layer.lut),
     in_cvt: { ...layer.in, enable: 1 },
     out_cvt: { ...layer.out, enable: 1 },

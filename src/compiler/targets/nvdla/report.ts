@@ -72,7 +72,7 @@ function detailOf(layer: Layer, config: NvdlaConfig): LayerReport['detail'] {
         method: layer.method,
       };
     case 'norm':
-      return { size: layer.size };
+      return { size: layer.size, table: layer.lut.name };
     case 'sdp': {
       const { table } = layer.sdp;
       return { ...(table === undefined ? {} : { table: table.name }), ...pooled(layer.pool) };
