@@ -1,4 +1,4 @@
-// Float models of the index in fp16 on nv_full, against what ONNX Runtime gave in fp32; faces in int8.
+// Float models of the index in fp16 on nv_full, against what ONNX Runtime gave in fp32; faces in fp16 and int8.
 // Not bit by bit: fp16 has eleven bits.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -99,6 +99,22 @@ function overlap(a: readonly number[], b: readonly number[]): number {
   ];
   return area(common) / (area(a) + area(b) - area(common));
 }
+
+describe('ultraface-rfb-320 in fp16 on nv_full', needsShared('models/models.json'), () => {
+  it('finds the face where the fp32 network does', async () => {
+    const model = models().find(({ file }) => file === 'ultraface-rfb-320.onnx')!;
+    const inputs = caseInputs(model.cases[0]!) as Record<string, Float32Array>;
+    await withContext('nvdla:nv_full', async (context) => {
+      const built = await loadOnnx(context, modelFile(model.file));
+      assert.equal(built.placement().share, 1);
+      const found = bestBox(await infer(context, built, inputs));
+      assert.ok(overlap(found, [0.351, 0.12, 0.523, 0.339]) >= 0.9, found.join());
+      const meant = Object.entries(evaluate(importOnnx(modelFile(model.file)), inputs));
+      const box = bestBox(Object.fromEntries(meant.map(([name, { data }]) => [name, data as Float32Array])));
+      assert.ok(overlap(found, box) >= 0.97, `${found.join()} for ${box.join()}`);
+    });
+  });
+});
 
 describe('ultraface-rfb-320 in int8 on nv_large', needsShared('models/models.json'), () => {
   it('finds the face, all convolutions on the device, Softmax and Exp on the host', async () => {

@@ -2,11 +2,12 @@
 // Not accuracy: their weights are constants or random numbers, not trained.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { compile, Constant, elementCount, importOnnx, optimize, quantize } from '../../src/compiler/index.js';
+import { compile, elementCount, importOnnx, optimize, quantize } from '../../src/compiler/index.js';
 import { evaluate, type Graph, type Value } from '../../src/compiler/ir/index.js';
 import { buildGraph, createContext } from '../../src/runtime/index.js';
 import { openSystem } from '../../src/node/system.js';
 import { modelFile } from '../support/models.js';
+import { generator, randomise } from '../support/random-network.js';
 import { needsShared } from '../support/shared.js';
 
 const networks = [
@@ -24,32 +25,8 @@ const networks = [
 /** Of the process, while the network is quantised, compiled and run; vgg19 has 144 million weights. */
 const MEMORY_MIB = 1536;
 
-function generator(): () => number {
-  let state = 12345;
-  return () => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return (state >>> 8) / 2 ** 23 - 1;
-  };
-}
-
 function inputOf(graph: Graph): Value {
   return graph.inputs.find((value) => value.data === undefined)!;
-}
-
-/** Numbers in place of repeated constants, of such a size that values neither vanish nor grow. */
-function randomise(graph: Graph, next: () => number): void {
-  for (const node of graph.nodes) {
-    if (!['Conv', 'Gemm'].includes(node.op)) continue;
-    node.inputs.slice(1).forEach((value, i) => {
-      if (value?.data?.fill === undefined) return;
-      const inputs = i === 0 ? elementCount(value.shape!.slice(1)) : 600;
-      const size = Math.sqrt(6 / inputs);
-      value.data = Constant.of(
-        'float32',
-        Float32Array.from({ length: value.data.length }, () => next() * size),
-      );
-    });
-  }
 }
 
 interface Prepared {

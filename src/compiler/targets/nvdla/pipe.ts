@@ -1,5 +1,6 @@
 // The convolution pipe: a convolution with constant weights as layers, with its groups, its tiles and its requantisation.
 // Not operators: convolution.ts and average.ts say what is convolved. Groups become block-diagonal kernels, since the hardware has none.
+import { bandwidth, memorySystem, peakMacs } from '../../../hw/nvdla/index.js';
 import { nameOf, type Node, nodeError } from '../../ir/index.js';
 import { type BankPlan, type ConvFootprint, maxLines, planBanks, precisionConfig } from './cbuf.js';
 import type { PlacedValue } from './cube.js';
@@ -77,7 +78,7 @@ export const LAYER_COST = 1 << 19;
 
 /**
  * Groups per layer. A block begins and ends on an atom of input and of output channels and fills a kernel group; beyond that, larger blocks
- * multiply more zeros and smaller ones are more layers: the cheaper.
+ * multiply and fetch more zeros and smaller ones are more layers: the cheaper.
  */
 function groupsPerBlock(
   lowering: Lowering,
@@ -96,10 +97,13 @@ function groupsPerBlock(
     unit * perGroup.kernels < atomicK
   )
     unit++;
-  const outputs = size.height * size.width * taps;
+  const outputs = size.height * size.width;
+  // What the multipliers could do while DRAM brings a byte of weights.
+  const perByte = peakMacs(lowering.config, elementBytes) / bandwidth(0, 'read', memorySystem.clockMhz);
   const cost = (groups: number): number => {
-    const dense = outputs * groups * perGroup.channels * groups * perGroup.kernels;
-    return Math.ceil(group / groups) * (LAYER_COST + dense);
+    const weights = taps * groups * perGroup.channels * groups * perGroup.kernels;
+    const work = Math.max(outputs * weights, weights * elementBytes * perByte);
+    return Math.ceil(group / groups) * (LAYER_COST + work);
   };
   let best = unit;
   for (let groups = 2 * unit; groups < group + unit; groups += unit)
