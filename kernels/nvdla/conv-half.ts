@@ -382,6 +382,8 @@ function cell(list: usize, count: i32, most: v128, sums: usize, scratch: usize, 
 }
 
 /** `cell` for who has several short lists, `work` being CELL_BYTES of memory. */
+// @ts-ignore: decorator
+@inline
 export function cellOf(list: usize, count: i32, most: v128, sums: usize, work: usize): void {
   cell(list, count, most, sums, work, work + 32);
 }
