@@ -40,7 +40,7 @@ async function load(
   const memoryOf = ({ buffer, offset, bytes }: Binding): Uint8Array =>
     buffers[buffer]!.mapping.bytes.subarray(offset, offset + bytes);
   for (const input of segment.inputs)
-    packFeatures(layoutOf(input), tensors.get(input.tensor.name)!, memoryOf(input));
+    packFeatures(layoutOf(input), partOf(input, tensors.get(input.tensor.name)!), memoryOf(input));
 
   const submit = async (): Promise<void> => {
     const list = new Uint8Array(segment.addresses.length * abi.NvdlaMemHandle.size);
@@ -78,8 +78,8 @@ export async function runSegment(
   const results = new Map<string, Int8Array>();
   for (const output of segment.outputs) {
     const count = output.tensor.shape.reduce((a, b) => a * b, 1);
-    const tensor = new Int8Array(count);
-    unpackFeatures(layoutOf(output), memoryOf(output), tensor);
+    const tensor = results.get(output.tensor.name) ?? new Int8Array(count);
+    unpackFeatures(layoutOf(output), memoryOf(output), partOf(output, tensor));
     results.set(output.tensor.name, tensor);
   }
   return results;
@@ -108,4 +108,9 @@ export async function writeSegment(
     ),
   ];
   writeFileSync(join(folder, 'job'), `${lines.join('\n')}\n`);
+}
+
+/** An image of a batch is a run of the tensor. */
+function partOf({ part }: Binding, tensor: Int8Array): Int8Array {
+  return part === undefined ? tensor : tensor.subarray(part.from, part.from + part.count);
 }
