@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { evaluate } from '../../src/compiler/ir/evaluate/index.js';
 import { compileNvdla, GraphBuilder, type Quantization, type Value } from '../../src/compiler/index.js';
+import { exportLoadable } from '../../src/compiler/loadable/index.js';
 import { planSlopes } from '../../src/compiler/targets/nvdla/slope.js';
 import { openSystem } from '../../src/node/system.js';
 import { runSegment } from '../support/nvdla-segment.js';
@@ -106,6 +107,18 @@ describe('products on nv_small', () => {
       placement[0]!.reason,
       'X2 of SDP multiplies by what is stored, zero point included, and nv_small has no Y to take it off',
     );
+  });
+});
+
+describe('batches', () => {
+  it('are not exported as loadables, whose tensors have one cube each', () => {
+    const b = new GraphBuilder();
+    const shape = [2, 8, 4, 4];
+    const q = { scale: Float32Array.of(0.1), zeroPoint: Int32Array.of(0) };
+    const y = b.add('Mul', [b.input('a', 'int8', shape, q), b.input('b', 'int8', shape, q)]);
+    b.output(Object.assign(y, { type: 'int8', quantization: q }));
+    const program = compileNvdla(b.finish(), { config: 'nv_small' });
+    assert.throws(() => exportLoadable(program), { code: 'EOPNOTSUPP', message: /is a batch/ });
   });
 });
 

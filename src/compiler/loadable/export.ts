@@ -77,6 +77,11 @@ function refuse(rule: string): never {
 /** One address per entry of the segment's list, one memory per buffer. @throws CompileError EOPNOTSUPP */
 function loadableOf(segment: NvdlaSegment): Loadable {
   const { buffers, addresses, inputs, outputs } = segment;
+  const image = [...inputs, ...outputs].find(({ part }) => part !== undefined);
+  if (image !== undefined)
+    refuse(
+      `"${image.tensor.name}" is a batch, whose images lie in cubes of their own: a description has one`,
+    );
   const names = blobNames(segment);
   const blobs: Blob[] = buffers.flatMap((buffer, index) =>
     buffer.contents.map(({ offset, data }) => {
