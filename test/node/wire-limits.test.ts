@@ -1,6 +1,8 @@
 // What one client process may hold at most, whoever it says it is, and that another is not disturbed by one at its limits.
 // Not the calls: wire.test.ts.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import * as drm from '../../src/abi/drm.js';
 import * as abi from '../../src/abi/null.js';
@@ -10,7 +12,7 @@ import { HEADER, Kind, Request, WireHeader, WIRE_VERSION, KEY_BYTES } from '../.
 import { close, connect, Packet } from '../../src/node/wire/sockets.js';
 import { commandBytes } from '../../src/testing/adapters/null.js';
 import { call } from '../../src/testing/index.js';
-import { daemonRig, jobPeer, until, type Rig } from './wire-rig.js';
+import { daemonRig, jobPeer, servedCommand, until, type Rig } from './wire-rig.js';
 
 const NODE = '/dev/accel/accel0';
 const newBuffer = (file: RemoteFile, size: bigint) => call(file, abi.DRM_IOCTL_NULL_GEM_NEW, { size });
@@ -153,3 +155,36 @@ describe('the number of an object that is gone', () => {
     close(fd);
   });
 });
+
+describe(
+  'a daemon without a free descriptor',
+  { skip: spawnSync('prlimit').error && 'there is no prlimit' },
+  () => {
+    it('lets nobody in until there is one, and serves those who are', async () => {
+      using daemon = await servedCommand('--device', 'null', '--staging');
+      await using connection = await Connection.open(daemon.socket);
+      const file = await RemoteFile.open(connection, NODE);
+      const open = readdirSync(`/proc/${daemon.child.pid}/fd`).length;
+      const limit = spawnSync('prlimit', [`--pid=${daemon.child.pid}`, `--nofile=${open + 10}`]);
+      assert.equal(limit.status, 0, String(limit.stderr));
+      const waiting = Array.from({ length: 30 }, () => connect(daemon.socket));
+      for (let i = 0; i < 200; i++) await call(file, drm.DRM_IOCTL_VERSION, {});
+      await assert.rejects(RemoteFile.open(connection, NODE), ({ code }: { code: string }) =>
+        ['EMFILE', 'ENOMEM'].includes(code),
+      );
+      for (const fd of waiting) close(fd);
+      // It sees one hang-up after the other: until then there is no descriptor for a file.
+      const opened = async (): Promise<boolean> => {
+        await using late = await Connection.open(daemon.socket);
+        await call(await RemoteFile.open(late, NODE), drm.DRM_IOCTL_VERSION, {});
+        return true;
+      };
+      let served = false;
+      for (const end = Date.now() + 10_000; !served && Date.now() < end;)
+        served = await opened().catch(() => false);
+      assert.ok(served);
+      daemon.child.kill('SIGTERM');
+      assert.deepEqual(await daemon.ended, [0, null], daemon.errors());
+    });
+  },
+);

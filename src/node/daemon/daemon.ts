@@ -24,6 +24,8 @@ export const DRAIN_MS = 10_000;
 const ASK_MS = 200;
 /** How often a daemon that stops looks whether jobs are left, milliseconds. */
 const LOOK_MS = 5;
+/** How long nobody is let in when no descriptor is free. */
+const PAUSE_MS = 50;
 
 export interface DaemonOptions {
   /** Not owned. */
@@ -88,6 +90,8 @@ export class Daemon implements AsyncDisposable {
   readonly #hungUp = new Set<Promise<void>>();
   #clients = 0;
   #closing: Promise<number> | undefined;
+  /** The socket is not looked at: no descriptor is free. */
+  #paused = false;
 
   /** @throws AccelError EBUSY when a daemon listens at `socket`, EACCES, ENOENT */
   constructor(options: DaemonOptions) {
@@ -164,6 +168,7 @@ export class Daemon implements AsyncDisposable {
     accounts.refuseJobs('ENODEV');
     await this.#drain(drainMs);
     const left = accounts.unfinished;
+    this.#paused = false;
     this.#reactor.remove(this.#listening);
     close(this.#listening);
     try {
@@ -205,9 +210,20 @@ export class Daemon implements AsyncDisposable {
       fd = accept(this.#listening);
       if (fd !== undefined) this.#service.connections.add(new Connection(this.#service, fd));
     } catch {
-      // No descriptor is free, or the peer is gone already: it sees the hang-up.
+      // The peer is gone already, or no descriptor is free for it: it sees the hang-up.
       if (fd !== undefined) close(fd);
+      else this.#pause();
     }
+  }
+
+  /** No descriptor is free for who waits at the socket, which stays ready: nobody is let in for a while. */
+  #pause(): void {
+    this.#paused = true;
+    this.#reactor.modify(this.#listening, 0);
+    setTimeout(() => {
+      if (this.#paused) this.#reactor.modify(this.#listening, EPOLLIN);
+      this.#paused = false;
+    }, PAUSE_MS).unref();
   }
 
   #openNode(
