@@ -25,8 +25,8 @@ export const manifest: Manifest = {
     wrong: {
       file: 'src/compiler/targets/gna/windows.ts',
       what: 'weights of a window in reverse order',
-      from: 'Math.round(weights[f * inner + i]! * factor)',
-      to: 'Math.round(weights[f * inner + inner - 1 - i]! * factor)',
+      from: 'const wanted = weights[f * inner + i]! * factor + rest',
+      to: 'const wanted = weights[f * inner + inner - 1 - i]! * factor + rest',
     },
     build: 'tsc -b src/node',
     // A generation without fused 2D convolutions: there the limit of filters counts.
