@@ -9,7 +9,7 @@ import { loadKernels } from '../src/node/kernels.js';
 import { today } from '../src/node/system.js';
 import { buildGraph, createContext } from '../src/runtime/index.js';
 import { matrixRate } from './conv.js';
-import { networks } from './networks.js';
+import { networks, tensorsOf } from './networks.js';
 
 const BOARD = 'nvdla:nv_large';
 const RUNS = 6;
@@ -74,12 +74,7 @@ export async function layers(): Promise<void> {
     const file = machine.core.open(machine.devices[0]!.accel!, new Process());
     const context = await createContext({ file, target: BOARD, owns: true, clock });
     const graph = await buildGraph(context, make(), { name });
-    const inputs: Record<string, Awaited<ReturnType<typeof context.createTensor>>> = {};
-    const outputs: typeof inputs = {};
-    for (const [key, { dataType, shape }] of Object.entries(graph.inputs))
-      inputs[key] = await context.createTensor({ dataType, shape, writable: true });
-    for (const [key, { dataType, shape }] of Object.entries(graph.outputs))
-      outputs[key] = await context.createTensor({ dataType, shape, readable: true });
+    const { inputs, outputs } = await tensorsOf(context, graph);
     const reports = graph.compiled.segments.flatMap((segment) =>
       segment.kind === 'host' ? [] : segment.layers.filter(({ unit }) => unit.startsWith('CONV')),
     );

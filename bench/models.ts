@@ -3,7 +3,7 @@
 import { buildGraph, createContext, type MLGraph } from '../src/runtime/index.js';
 import { openSystem } from '../src/node/system.js';
 import { best, print, type Row } from './harness.js';
-import { networks } from './networks.js';
+import { networks, tensorsOf } from './networks.js';
 import { loadOrt, session, type InferenceSession, type Ort } from './peer.js';
 
 const BOARD = 'nvdla:nv_large';
@@ -33,12 +33,7 @@ export async function models(): Promise<void> {
         clock: system.clock,
       });
       const graph = await buildGraph(context, make(), { name });
-      const inputs: Record<string, Awaited<ReturnType<typeof context.createTensor>>> = {};
-      const outputs: typeof inputs = {};
-      for (const [key, { dataType, shape }] of Object.entries(graph.inputs))
-        inputs[key] = await context.createTensor({ dataType, shape, writable: true });
-      for (const [key, { dataType, shape }] of Object.entries(graph.outputs))
-        outputs[key] = await context.createTensor({ dataType, shape, readable: true });
+      const { inputs, outputs } = await tensorsOf(context, graph);
       const large = float !== undefined;
       const ours = await best(() => context.dispatch(graph, inputs, outputs), large ? 8 : 40, large ? 2 : 15);
       for (const [precision, bytes] of [

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Constant, elementCount, importOnnx, optimize, quantize } from '../src/compiler/index.js';
 import type { Graph, Value } from '../src/compiler/ir/index.js';
 import { writeOnnx } from '../src/node/host/onnx-writer.js';
+import type { MLContext, MLGraph, MLTensor } from '../src/runtime/index.js';
 
 const places = [
   fileURLToPath(new URL('../../models', import.meta.url)),
@@ -81,4 +82,18 @@ function randomise(graph: Graph, next: () => number): void {
       const weights = Float32Array.from({ length: value.data.length }, () => next() * size);
       value.data = Constant.of('float32', weights);
     }
+}
+
+/** Tensors for every input and output, zero. */
+export async function tensorsOf(
+  context: MLContext,
+  graph: MLGraph,
+): Promise<{ inputs: Record<string, MLTensor>; outputs: Record<string, MLTensor> }> {
+  const inputs: Record<string, MLTensor> = {};
+  const outputs: Record<string, MLTensor> = {};
+  for (const [name, { dataType, shape }] of Object.entries(graph.inputs))
+    inputs[name] = await context.createTensor({ dataType, shape, writable: true });
+  for (const [name, { dataType, shape }] of Object.entries(graph.outputs))
+    outputs[name] = await context.createTensor({ dataType, shape, readable: true });
+  return { inputs, outputs };
 }
