@@ -2,12 +2,13 @@
 // Not a campaign: npm run fuzz.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FuzzViolation, Fuzzer } from '../../src/node/fuzz/fuzzer.js';
+import { Fuzzer } from '../../src/node/fuzz/fuzzer.js';
 import { Random } from '../../src/node/fuzz/random.js';
 import { fuzz } from '../../src/node/cli/fuzz.js';
 import { Dram } from '../../src/machine/index.js';
 import { DmaBuf } from '../../src/core/index.js';
 import { collected } from './io.js';
+import { spoilt } from './spoilt.js';
 
 describe('the fuzzer', () => {
   for (const device of ['null', 'nvdla:nv_small', 'nvdla:nv_full', 'gna:2.0', 'gna:3.0']) {
@@ -28,24 +29,7 @@ describe('the fuzzer', () => {
     assert.notDeepEqual((await run(8)).outcomes, first.outcomes);
   });
 
-  /** Runs with a method replaced; the violation found. */
-  async function spoilt<T extends object, K extends keyof T>(
-    target: T,
-    method: K,
-    spoil: (original: T[K]) => T[K],
-  ): Promise<FuzzViolation> {
-    const original = target[method];
-    target[method] = spoil(original);
-    try {
-      await new Fuzzer({ device: 'null', calls: 20_000, seed: 1 }).run();
-    } catch (error) {
-      assert.ok(error instanceof FuzzViolation, String(error));
-      return error;
-    } finally {
-      target[method] = original;
-    }
-    return assert.fail('nothing was found');
-  }
+  const run = (): Promise<unknown> => new Fuzzer({ device: 'null', calls: 20_000, seed: 1 }).run();
 
   it('finds memory that keeps its last owner’s bytes', async () => {
     const violation = await spoilt(
@@ -57,6 +41,7 @@ describe('the fuzzer', () => {
           this.bytes[address + 7] = 1;
           return address;
         },
+      run,
     );
     assert.match(violation.message, /new memory is not zero \(device null, seed 1, after \d+ calls\)/);
   });
@@ -66,14 +51,20 @@ describe('the fuzzer', () => {
       DmaBuf.prototype as unknown as { release(): void },
       'release',
       () => () => undefined,
+      run,
     );
     assert.match(violation.message, /bytes of DRAM are still in use/);
   });
 
   it('finds a call that throws something else than an errno', async () => {
-    const violation = await spoilt(DmaBuf.prototype, 'poll', () => () => {
-      throw new TypeError('no such thing');
-    });
+    const violation = await spoilt(
+      DmaBuf.prototype,
+      'poll',
+      () => () => {
+        throw new TypeError('no such thing');
+      },
+      run,
+    );
     assert.match(violation.message, /a call threw TypeError: no such thing/);
   });
 

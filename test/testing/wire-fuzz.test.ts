@@ -2,7 +2,6 @@
 // Not a campaign: accel fuzz --wire.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FuzzViolation } from '../../src/node/fuzz/fuzzer.js';
 import { WireFuzzer } from '../../src/node/fuzz/wire-fuzzer.js';
 import { Buffers } from '../../src/node/daemon/buffers.js';
 import { Call } from '../../src/node/daemon/call.js';
@@ -10,6 +9,7 @@ import { Objects } from '../../src/node/daemon/objects.js';
 import { fuzz } from '../../src/node/cli/fuzz.js';
 import { AccelError } from '../../src/base/errors.js';
 import { collected } from './io.js';
+import { spoilt } from './spoilt.js';
 
 describe('the fuzzer of the wire', () => {
   for (const device of ['null', 'nvdla:nv_small', 'gna:2.0'])
@@ -29,24 +29,7 @@ describe('the fuzzer of the wire', () => {
     assert.notDeepEqual((await run(8)).replies, first.replies);
   });
 
-  /** Runs with a method of the daemon replaced; the violation found. */
-  async function spoilt<T extends object, K extends keyof T>(
-    target: T,
-    method: K,
-    spoil: (original: T[K]) => T[K],
-  ): Promise<FuzzViolation> {
-    const original = target[method];
-    target[method] = spoil(original);
-    try {
-      await new WireFuzzer({ device: 'null', calls: 3000, seed: 1 }).run();
-    } catch (error) {
-      assert.ok(error instanceof FuzzViolation, String(error));
-      return error;
-    } finally {
-      target[method] = original;
-    }
-    return assert.fail('nothing was found');
-  }
+  const run = (): Promise<unknown> => new WireFuzzer({ device: 'null', calls: 3000, seed: 1 }).run();
 
   it('finds a request that ends in what is no errno', async () => {
     const violation = await spoilt(
@@ -56,6 +39,7 @@ describe('the fuzzer of the wire', () => {
         async function () {
           throw new RangeError('not an errno');
         },
+      run,
     );
     assert.match(violation.message, /a request ended in RangeError: not an errno|a callback threw/);
   });
@@ -69,6 +53,7 @@ describe('the fuzzer of the wire', () => {
           // Owns the descriptor, and forgets it.
           throw new AccelError('EBADF');
         },
+      run,
     );
     assert.match(violation.message, /held at the end: .*"descriptors"/);
   });
@@ -83,6 +68,7 @@ describe('the fuzzer of the wire', () => {
           if (gem.size === 8 * 4096) first ??= [gem, flags];
           return first === undefined ? handOut.call(this, gem, flags) : handOut.call(this, ...first);
         },
+      run,
     );
     assert.match(violation.message, /the secret is in a file of another client/);
   });
